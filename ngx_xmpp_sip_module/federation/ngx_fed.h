@@ -1,0 +1,28 @@
+
+/*
+ * The middle, as the legs and the front door see it.
+ */
+
+
+#ifndef _NGX_FED_H_INCLUDED_
+#define _NGX_FED_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_stream.h>
+#include "ngx_fed_address.h"
+#include "ngx_fed_text.h"
+#include "ngx_fed_error.h"
+#include "ngx_fed_event.h"
+#include "ngx_fed_domain.h"
+#include "ngx_fed_zone.h"
+#include "ngx_fed_conf.h"
+#include "ngx_fed_cert.h"
+#include "ngx_fed_link.h"
+#include "ngx_fed_dial.h"
+#include "ngx_fed_timer.h"
+
+
+#endif /* _NGX_FED_H_INCLUDED_ */

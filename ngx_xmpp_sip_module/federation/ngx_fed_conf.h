@@ -1,0 +1,120 @@
+
+/*
+ * A federation as configured, and what a worker holds for it.
+ */
+
+
+#ifndef _NGX_FED_CONF_H_INCLUDED_
+#define _NGX_FED_CONF_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_stream.h>
+#include "ngx_fed_event.h"
+#include "ngx_fed_domain.h"
+#include "ngx_fed_zone.h"
+
+
+#define NGX_FED_CONFIRM_PING      0
+#define NGX_FED_CONFIRM_WRITE     1
+
+
+struct ngx_fed_conf_s {
+    ngx_str_t                     name;
+    u_char                       *file;
+    ngx_uint_t                    line;
+
+    ngx_stream_conf_ctx_t        *ctx;       /* of stream {} */
+
+    ngx_shm_zone_t               *shm_zone;
+    ngx_str_t                     zone_name;
+    ngx_str_t                     dialback_secret;  /* empty: a random one */
+
+    /* domains */
+
+    ngx_array_t                   domains;   /* ngx_fed_domain_t * */
+    ngx_array_t                   denied;    /* ngx_fed_domain_t * */
+    ngx_hash_combined_t           domains_hash;
+    ngx_hash_combined_t           denied_hash;
+    ngx_fed_domain_t             *any;       /* default; leg NULL: deny */
+    ngx_fed_domain_t              none;      /* leg NULL: what deny finds */
+    ngx_array_t                  *permit;    /* ngx_stream_complex_value_t */
+
+    ngx_str_t                     host;      /* ours, in Via and Contact */
+    in_port_t                     port;
+
+    ngx_fed_leg_t                *xmpp;
+    ngx_fed_leg_t                *sip;
+
+    /* TLS when dialling; one context for each leg, as their peers differ */
+
+    ngx_ssl_t                    *xmpp_ssl;
+    ngx_ssl_t                    *sip_ssl;
+    ngx_ssl_t                    *verify_ssl;  /* holds the trusted store */
+    ngx_array_t                  *certificates;
+    ngx_array_t                  *certificate_keys;
+    ngx_array_t                  *passwords;
+    ngx_array_t                  *conf_commands;
+    ngx_str_t                     trusted_certificate;
+    ngx_str_t                     crl;
+    ngx_str_t                     ciphers;
+    ngx_uint_t                    protocols;
+    ngx_uint_t                    verify_depth;
+
+    /* limits and time-outs, conformance part 14 */
+
+    ngx_uint_t                    confirm;
+    ngx_flag_t                    log_bodies;
+    ngx_flag_t                    private_addresses;
+    ngx_flag_t                    mask_recipients;     /* ERR-24 */
+    ngx_flag_t                    message_6xx;         /* ERR-13 */
+    ngx_flag_t                    mirror_chat;         /* IM-35 */
+    ngx_uint_t                    message_status;      /* 202 or 200, IM-36 */
+    ngx_uint_t                    unavailable_status;  /* 403 or 480, ERR-14 */
+
+    ngx_msec_t                    connect_timeout;
+    ngx_msec_t                    handshake_timeout;   /* until authenticated */
+    ngx_msec_t                    dialback_timeout;
+    ngx_msec_t                    transaction_timeout; /* Timer F */
+    ngx_msec_t                    trying_timeout;      /* RFC 4320, 4.1 */
+    ngx_msec_t                    confirm_timeout;
+    ngx_msec_t                    close_timeout;
+    ngx_msec_t                    xmpp_keepalive;
+    ngx_msec_t                    sip_keepalive;
+    ngx_msec_t                    xmpp_idle_timeout;
+    ngx_msec_t                    sip_idle_timeout;
+    ngx_msec_t                    sip_read_timeout;    /* of a partial message */
+    ngx_msec_t                    reconnect_delay;     /* doubles */
+    ngx_msec_t                    reconnect_max;
+
+    size_t                        stanza_size;
+    size_t                        preauth_size;
+    ngx_uint_t                    xml_depth;
+    ngx_uint_t                    xml_attributes;
+    size_t                        sip_header_size;
+    size_t                        sip_body_size;
+    ngx_uint_t                    sasl_attempts;
+    ngx_uint_t                    stream_domains;      /* pairs on a stream */
+    ngx_uint_t                    domain_queue;        /* waiting for a link */
+    ngx_uint_t                    pair_queue;          /* behind one MESSAGE */
+    ngx_uint_t                    link_events;         /* open, of one link */
+    size_t                        output_size;         /* high water mark */
+
+    /* a worker's own, from init_process */
+
+    ngx_cycle_t                  *cycle;
+    ngx_log_t                    *log;
+    ngx_resolver_t               *resolver;
+    ngx_msec_t                    resolver_timeout;
+    void                         *xmpp_data;
+    void                         *sip_data;
+    void                         *zone_data;
+};
+
+
+extern ngx_module_t  ngx_xmpp_sip_module;
+
+
+#endif /* _NGX_FED_CONF_H_INCLUDED_ */

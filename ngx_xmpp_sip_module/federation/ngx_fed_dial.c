@@ -1,0 +1,647 @@
+
+/*
+ * Dialling: SRV, A and AAAA, connect, and the next address when one fails
+ * (RFC 2782, RFC 6120, 3.2, RFC 3263, 4).
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_event_connect.h>
+#include "ngx_fed.h"
+
+
+#define NGX_FED_DIAL_POOL      1024
+#define NGX_FED_DIAL_LINK_POOL 1024
+#define NGX_FED_DIAL_ADDRS     16       /* tried at most */
+
+
+static void ngx_fed_dial_configured(ngx_fed_dial_t *dial);
+static void ngx_fed_dial_resolve(ngx_fed_dial_t *dial);
+static void ngx_fed_dial_resolve_handler(ngx_resolver_ctx_t *ctx);
+static ngx_fed_outcome_e ngx_fed_dial_resolved(ngx_fed_dial_t *dial,
+    ngx_resolver_ctx_t *ctx);
+static ngx_int_t ngx_fed_dial_copy(ngx_fed_dial_t *dial,
+    ngx_resolver_ctx_t *ctx, in_port_t port);
+static void ngx_fed_dial_posted_handler(ngx_event_t *ev);
+static void ngx_fed_dial_connect(ngx_fed_dial_t *dial);
+static ngx_int_t ngx_fed_dial_try(ngx_fed_dial_t *dial, ngx_addr_t *addr);
+static void ngx_fed_dial_connect_handler(ngx_event_t *ev);
+static ngx_int_t ngx_fed_dial_test(ngx_connection_t *c);
+static void ngx_fed_dial_connected(ngx_fed_dial_t *dial);
+static void ngx_fed_dial_drop(ngx_fed_dial_t *dial);
+static void ngx_fed_dial_fail(ngx_fed_dial_t *dial, ngx_fed_outcome_e result);
+static ngx_uint_t ngx_fed_dial_private(struct sockaddr *sa);
+static u_char *ngx_fed_dial_log(ngx_log_t *log, u_char *buf, size_t len);
+
+
+/*
+ * Makes a dial of a domain, whose name is copied.  The leg sets services, port,
+ * data and handler, and starts it; it frees the dial at any time, also from
+ * within the handler.  Returns NULL if there is no memory.
+ */
+
+ngx_fed_dial_t *
+ngx_fed_dial_create(ngx_fed_conf_t *fcf, ngx_str_t *name,
+    ngx_fed_domain_t *domain)
+{
+    ngx_pool_t      *pool;
+    ngx_fed_dial_t  *dial;
+
+    pool = ngx_create_pool(NGX_FED_DIAL_POOL, fcf->log);
+    if (pool == NULL) {
+        return NULL;
+    }
+
+    dial = ngx_pcalloc(pool, sizeof(ngx_fed_dial_t));
+    if (dial == NULL) {
+        ngx_destroy_pool(pool);
+        return NULL;
+    }
+
+    dial->name.len = name->len;
+    dial->name.data = ngx_pstrdup(pool, name);
+
+    if (dial->name.data == NULL) {
+        ngx_destroy_pool(pool);
+        return NULL;
+    }
+
+    dial->conf = fcf;
+    dial->pool = pool;
+    dial->domain = domain;
+
+    dial->log = *fcf->log;
+    dial->log.handler = ngx_fed_dial_log;
+    dial->log.data = dial;
+
+    pool->log = &dial->log;
+
+    dial->posted.handler = ngx_fed_dial_posted_handler;
+    dial->posted.data = dial;
+    dial->posted.log = &dial->log;
+
+    return dial;
+}
+
+
+void
+ngx_fed_dial_start(ngx_fed_dial_t *dial)
+{
+    if (dial->domain->servers) {
+        ngx_fed_dial_configured(dial);
+        return;
+    }
+
+    ngx_fed_dial_resolve(dial);
+}
+
+
+/* The addresses of server=, in the order of the configuration. */
+
+static void
+ngx_fed_dial_configured(ngx_fed_dial_t *dial)
+{
+    ngx_uint_t         i, j, n;
+    ngx_fed_server_t  *server;
+
+    server = dial->domain->servers->elts;
+    n = 0;
+
+    for (i = 0; i < dial->domain->servers->nelts; i++) {
+        n += server[i].naddrs;
+    }
+
+    dial->addrs = ngx_palloc(dial->pool, n * sizeof(ngx_addr_t));
+    if (dial->addrs == NULL) {
+        ngx_fed_dial_fail(dial, NGX_FED_INTERNAL);
+        return;
+    }
+
+    for (i = 0; i < dial->domain->servers->nelts; i++) {
+
+        for (j = 0; j < server[i].naddrs; j++) {
+            dial->addrs[dial->naddrs] = server[i].addrs[j];
+            dial->addrs[dial->naddrs].name = server[i].host;
+            dial->naddrs++;
+        }
+    }
+
+    ngx_post_event(&dial->posted, &ngx_posted_events);
+}
+
+
+/* Asks for SRV records of the current service, or for addresses after all. */
+
+static void
+ngx_fed_dial_resolve(ngx_fed_dial_t *dial)
+{
+    ngx_fed_conf_t      *fcf;
+    ngx_resolver_ctx_t  *ctx;
+
+    fcf = dial->conf;
+
+    ctx = ngx_resolve_start(fcf->resolver, NULL);
+
+    if (ctx == NULL) {
+        ngx_fed_dial_fail(dial, NGX_FED_INTERNAL);
+        return;
+    }
+
+    if (ctx == NGX_NO_RESOLVER) {
+        ngx_log_error(NGX_LOG_ERR, &dial->log, 0,
+                      "no resolver defined to find %V", &dial->name);
+        ngx_fed_dial_fail(dial, NGX_FED_NO_DNS);
+        return;
+    }
+
+    ctx->name = dial->name;
+    ctx->service = dial->services[dial->service];
+    ctx->handler = ngx_fed_dial_resolve_handler;
+    ctx->data = dial;
+    ctx->timeout = fcf->resolver_timeout;
+
+    dial->resolve = ctx;
+
+    if (ngx_resolve_name(ctx) != NGX_OK) {
+        dial->resolve = NULL;
+        ngx_fed_dial_fail(dial, NGX_FED_NO_DNS);
+    }
+}
+
+
+static void
+ngx_fed_dial_resolve_handler(ngx_resolver_ctx_t *ctx)
+{
+    ngx_fed_dial_t     *dial;
+    ngx_fed_outcome_e   result;
+
+    dial = ctx->data;
+
+    result = ngx_fed_dial_resolved(dial, ctx);
+
+    dial->resolve = NULL;
+    ngx_resolve_name_done(ctx);
+
+    switch (result) {
+
+    case NGX_FED_ACCEPTED:
+        ngx_post_event(&dial->posted, &ngx_posted_events);
+        return;
+
+    case NGX_FED_PENDING:
+        dial->service++;
+        ngx_fed_dial_resolve(dial);
+        return;
+
+    default:
+        ngx_fed_dial_fail(dial, result);
+    }
+}
+
+
+/*
+ * Judges an answer: NGX_FED_ACCEPTED if there are addresses, NGX_FED_PENDING if
+ * there is more to ask.  What has SRV records is not looked for elsewhere
+ * (RFC 6120, 3.2.1).
+ */
+
+static ngx_fed_outcome_e
+ngx_fed_dial_resolved(ngx_fed_dial_t *dial, ngx_resolver_ctx_t *ctx)
+{
+    ngx_int_t                 rc;
+    const ngx_str_t          *service;
+    ngx_resolver_srv_name_t  *srv;
+
+    service = &dial->services[dial->service];
+
+    if (ctx->state == NGX_OK && ctx->naddrs) {
+
+        rc = ngx_fed_dial_copy(dial, ctx, service->len ? 0 : dial->port);
+
+        return rc == NGX_OK ? NGX_FED_ACCEPTED : NGX_FED_INTERNAL;
+    }
+
+    if (ctx->state != NGX_OK && ctx->state != NGX_RESOLVE_NXDOMAIN) {
+        ngx_log_error(NGX_LOG_ERR, &dial->log, 0,
+                      "%V%s%V could not be resolved (%i: %s)",
+                      service, service->len ? " of " : "", &dial->name,
+                      ctx->state, ngx_resolver_strerror(ctx->state));
+        return NGX_FED_NO_DNS;
+    }
+
+    if (service->len && ctx->nsrvs) {
+
+        srv = ctx->srvs;
+
+        if (ctx->nsrvs == 1
+            && (srv->name.len == 0
+                || (srv->name.len == 1 && srv->name.data[0] == '.')))
+        {
+            ngx_log_error(NGX_LOG_ERR, &dial->log, 0,
+                          "%V says by DNS that it has no %V service",
+                          &dial->name, service);
+            return NGX_FED_NO_DOMAIN;
+        }
+
+        ngx_log_error(NGX_LOG_ERR, &dial->log, 0,
+                      "no target of the SRV records %V of %V has an address",
+                      service, &dial->name);
+        return NGX_FED_NO_DNS;
+    }
+
+    if (service->len
+        && (dial->services[dial->service + 1].len || dial->port))
+    {
+        return NGX_FED_PENDING;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, &dial->log, 0,
+                  "%V does not exist in DNS", &dial->name);
+
+    return NGX_FED_NO_DOMAIN;
+}
+
+
+static ngx_int_t
+ngx_fed_dial_copy(ngx_fed_dial_t *dial, ngx_resolver_ctx_t *ctx,
+    in_port_t port)
+{
+    ngx_uint_t            i, n;
+    ngx_addr_t           *addr;
+    ngx_resolver_addr_t  *found;
+
+    n = ngx_min(ctx->naddrs, NGX_FED_DIAL_ADDRS);
+
+    addr = ngx_pcalloc(dial->pool, n * sizeof(ngx_addr_t));
+    if (addr == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < n; i++) {
+
+        found = &ctx->addrs[i];
+
+        addr[i].socklen = found->socklen;
+        addr[i].sockaddr = ngx_palloc(dial->pool, found->socklen);
+
+        if (addr[i].sockaddr == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(addr[i].sockaddr, found->sockaddr, found->socklen);
+
+        if (port) {
+            ngx_inet_set_port(addr[i].sockaddr, port);
+        }
+
+        addr[i].name = dial->name;
+
+        if (found->name.len) {
+            addr[i].name.data = ngx_pstrdup(dial->pool, &found->name);
+
+            if (addr[i].name.data == NULL) {
+                return NGX_ERROR;
+            }
+
+            addr[i].name.len = found->name.len;
+        }
+    }
+
+    dial->addrs = addr;
+    dial->naddrs = n;
+
+    return NGX_OK;
+}
+
+
+/* The connection that was handed out served for nothing: tries the next. */
+
+void
+ngx_fed_dial_next(ngx_fed_dial_t *dial)
+{
+    ngx_post_event(&dial->posted, &ngx_posted_events);
+}
+
+
+static void
+ngx_fed_dial_posted_handler(ngx_event_t *ev)
+{
+    ngx_fed_dial_connect(ev->data);
+}
+
+
+static void
+ngx_fed_dial_connect(ngx_fed_dial_t *dial)
+{
+    ngx_int_t    rc;
+    ngx_addr_t  *addr;
+
+    while (dial->current < dial->naddrs) {
+
+        addr = &dial->addrs[dial->current++];
+
+        rc = ngx_fed_dial_try(dial, addr);
+
+        if (rc == NGX_OK) {
+            ngx_fed_dial_connected(dial);
+            return;
+        }
+
+        if (rc == NGX_AGAIN) {
+            return;
+        }
+    }
+
+    ngx_fed_dial_fail(dial, NGX_FED_NO_LINK);
+}
+
+
+static ngx_int_t
+ngx_fed_dial_try(ngx_fed_dial_t *dial, ngx_addr_t *addr)
+{
+    u_char                 *p;
+    ngx_int_t               rc;
+    ngx_log_t              *log;
+    ngx_pool_t             *pool;
+    ngx_connection_t       *c;
+    ngx_peer_connection_t  *pc;
+
+    pc = &dial->peer;
+
+    pool = ngx_create_pool(NGX_FED_DIAL_LINK_POOL, &dial->log);
+    if (pool == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_pnalloc(pool, NGX_SOCKADDR_STRLEN);
+    log = ngx_palloc(pool, sizeof(ngx_log_t));
+
+    if (p == NULL || log == NULL) {
+        goto failed;
+    }
+
+    dial->target.data = dial->text;
+    dial->target.len = ngx_sock_ntop(addr->sockaddr, addr->socklen, dial->text,
+                                     NGX_SOCKADDR_STRLEN, 1);
+
+    if (dial->domain->servers == NULL && !dial->conf->private_addresses
+        && ngx_fed_dial_private(addr->sockaddr))
+    {
+        ngx_log_error(NGX_LOG_ERR, &dial->log, 0,
+                      "DNS has a private address for %V, which is not "
+                      "connected to unless \"private_addresses\" is on",
+                      &dial->name);
+        goto failed;
+    }
+
+    ngx_memzero(pc, sizeof(ngx_peer_connection_t));
+
+    pc->sockaddr = addr->sockaddr;
+    pc->socklen = addr->socklen;
+    pc->name = &addr->name;
+    pc->get = ngx_event_get_peer;
+    pc->log = &dial->log;
+    pc->log_error = NGX_ERROR_ERR;
+
+    dial->log.action = "connecting";
+
+    rc = ngx_event_connect_peer(pc);
+
+    c = pc->connection;
+
+    if (rc == NGX_ERROR || rc == NGX_BUSY || rc == NGX_DECLINED) {
+        pc->connection = NULL;
+        goto failed;
+    }
+
+    *log = dial->log;
+    pool->log = log;
+
+    c->data = dial;
+    c->pool = pool;
+    c->log = log;
+    c->read->log = log;
+    c->write->log = log;
+    c->sockaddr = ngx_palloc(pool, addr->socklen);
+    c->socklen = addr->socklen;
+    c->addr_text.len = dial->target.len;
+    c->addr_text.data = p;
+    ngx_memcpy(p, dial->text, dial->target.len);
+
+    if (c->sockaddr == NULL || ngx_tcp_nodelay(c) != NGX_OK) {
+        ngx_fed_dial_drop(dial);
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(c->sockaddr, addr->sockaddr, addr->socklen);
+
+    c->read->handler = ngx_fed_dial_connect_handler;
+    c->write->handler = ngx_fed_dial_connect_handler;
+
+    if (rc == NGX_AGAIN) {
+        ngx_add_timer(c->write, dial->conf->connect_timeout);
+    }
+
+    return rc;
+
+failed:
+
+    ngx_str_null(&dial->target);
+    ngx_destroy_pool(pool);
+
+    return NGX_ERROR;
+}
+
+
+static void
+ngx_fed_dial_connect_handler(ngx_event_t *ev)
+{
+    ngx_fed_dial_t    *dial;
+    ngx_connection_t  *c;
+
+    c = ev->data;
+    dial = c->data;
+
+    if (ev->timedout) {
+        ngx_log_error(NGX_LOG_ERR, &dial->log, NGX_ETIMEDOUT,
+                      "connect() timed out");
+
+    } else if (ngx_fed_dial_test(c) == NGX_OK) {
+
+        ngx_fed_dial_connected(dial);
+        return;
+    }
+
+    ngx_fed_dial_drop(dial);
+    ngx_fed_dial_connect(dial);
+}
+
+
+static ngx_int_t
+ngx_fed_dial_test(ngx_connection_t *c)
+{
+    int        err;
+    socklen_t  len;
+
+    err = 0;
+    len = sizeof(int);
+
+    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, (void *) &err, &len) == -1) {
+        err = ngx_socket_errno;
+    }
+
+    if (err) {
+        (void) ngx_connection_error(c, err, "connect() failed");
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_fed_dial_connected(ngx_fed_dial_t *dial)
+{
+    ngx_connection_t  *c;
+
+    c = dial->peer.connection;
+    dial->peer.connection = NULL;
+
+    if (c->write->timer_set) {
+        ngx_del_timer(c->write);
+    }
+
+    c->log->action = NULL;
+    c->log->handler = NULL;
+    dial->log.action = NULL;
+
+    dial->handler(dial, c);
+}
+
+
+static void
+ngx_fed_dial_drop(ngx_fed_dial_t *dial)
+{
+    ngx_pool_t        *pool;
+    ngx_connection_t  *c;
+
+    c = dial->peer.connection;
+
+    if (c == NULL) {
+        return;
+    }
+
+    dial->peer.connection = NULL;
+    ngx_str_null(&dial->target);
+
+    pool = c->pool;
+
+    ngx_close_connection(c);
+    ngx_destroy_pool(pool);
+}
+
+
+static void
+ngx_fed_dial_fail(ngx_fed_dial_t *dial, ngx_fed_outcome_e result)
+{
+    dial->result = result;
+    dial->done = 1;
+
+    dial->handler(dial, NULL);
+}
+
+
+/* Ends a dial, whatever it waits for. */
+
+void
+ngx_fed_dial_free(ngx_fed_dial_t *dial)
+{
+    if (dial->posted.posted) {
+        ngx_delete_posted_event(&dial->posted);
+    }
+
+    if (dial->resolve) {
+        ngx_resolve_name_done(dial->resolve);
+    }
+
+    ngx_fed_dial_drop(dial);
+
+    ngx_destroy_pool(dial->pool);
+}
+
+
+/* Addresses that a foreign domain's DNS has no business to send us to. */
+
+static ngx_uint_t
+ngx_fed_dial_private(struct sockaddr *sa)
+{
+    u_char               *p;
+    uint32_t              a;
+    struct sockaddr_in   *sin;
+#if (NGX_HAVE_INET6)
+    struct sockaddr_in6  *sin6;
+#endif
+
+    switch (sa->sa_family) {
+
+#if (NGX_HAVE_INET6)
+    case AF_INET6:
+        sin6 = (struct sockaddr_in6 *) sa;
+        p = sin6->sin6_addr.s6_addr;
+
+        if (!IN6_IS_ADDR_V4MAPPED(&sin6->sin6_addr)) {
+            return IN6_IS_ADDR_UNSPECIFIED(&sin6->sin6_addr)
+                   || IN6_IS_ADDR_LOOPBACK(&sin6->sin6_addr)
+                   || IN6_IS_ADDR_LINKLOCAL(&sin6->sin6_addr)
+                   || IN6_IS_ADDR_MULTICAST(&sin6->sin6_addr)
+                   || (p[0] & 0xfe) == 0xfc;
+        }
+
+        p += 12;
+        break;
+#endif
+
+    case AF_INET:
+        sin = (struct sockaddr_in *) sa;
+        p = (u_char *) &sin->sin_addr.s_addr;
+        break;
+
+    default:
+        return 1;
+    }
+
+    a = ((uint32_t) p[0] << 24) + (p[1] << 16) + (p[2] << 8) + p[3];
+
+    return p[0] == 0 || p[0] == 10 || p[0] == 127 || p[0] >= 224
+           || (a & 0xffc00000) == 0x64400000     /* 100.64.0.0/10 */
+           || (a & 0xffff0000) == 0xa9fe0000     /* 169.254.0.0/16 */
+           || (a & 0xfff00000) == 0xac100000     /* 172.16.0.0/12 */
+           || (a & 0xffff0000) == 0xc0a80000;    /* 192.168.0.0/16 */
+}
+
+
+static u_char *
+ngx_fed_dial_log(ngx_log_t *log, u_char *buf, size_t len)
+{
+    u_char          *p;
+    ngx_fed_dial_t  *dial;
+
+    if (log->action) {
+        p = ngx_snprintf(buf, len, " while %s", log->action);
+        len -= p - buf;
+        buf = p;
+    }
+
+    dial = log->data;
+
+    if (dial->target.len) {
+        p = ngx_snprintf(buf, len, ", peer: %V", &dial->target);
+        len -= p - buf;
+        buf = p;
+    }
+
+    return ngx_snprintf(buf, len, ", domain: %V, federation: %V",
+                        &dial->name, &dial->conf->name);
+}

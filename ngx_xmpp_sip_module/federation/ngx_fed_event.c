@@ -1,0 +1,493 @@
+
+/*
+ * The life of an event: policy, hand-over to the other leg, outcome, log.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_stream.h>
+#include "ngx_fed.h"
+
+
+#define NGX_FED_EVENT_SIGNATURE  0x544e5645      /* "EVNT" */
+
+#define NGX_FED_EVENT_POOL       2048
+
+
+static ngx_fed_outcome_e ngx_fed_event_admit(ngx_fed_event_t *ev,
+    const char **text);
+static ngx_int_t ngx_fed_event_permitted(ngx_fed_event_t *ev);
+static ngx_int_t ngx_fed_event_session(ngx_fed_event_t *ev);
+static void ngx_fed_event_mask(ngx_fed_event_t *ev);
+static void ngx_fed_event_log(ngx_fed_event_t *ev);
+static void ngx_fed_event_destroy(ngx_fed_event_t *ev);
+
+
+/*
+ * Makes an event that came on a link, with a pool of its own.  The leg fills
+ * it in and either submits or drops it.  Returns NULL if there is no memory.
+ */
+
+ngx_fed_event_t *
+ngx_fed_event_create(ngx_fed_link_t *link, ngx_fed_leg_t *source,
+    ngx_fed_kind_e kind)
+{
+    ngx_pool_t       *pool;
+    ngx_fed_event_t  *ev;
+
+    pool = ngx_create_pool(NGX_FED_EVENT_POOL, link->conf->log);
+    if (pool == NULL) {
+        return NULL;
+    }
+
+    ev = ngx_pcalloc(pool, sizeof(ngx_fed_event_t));
+    if (ev == NULL) {
+        ngx_destroy_pool(pool);
+        return NULL;
+    }
+
+    ev->signature = NGX_FED_EVENT_SIGNATURE;
+    ev->pool = pool;
+    ev->conf = link->conf;
+    ev->link = link;
+    ev->source = source;
+    ev->kind = kind;
+    ev->start = ngx_current_msec;
+
+    ngx_queue_insert_tail(&link->events, &ev->queue);
+    link->nevents++;
+
+    return ev;
+}
+
+
+/*
+ * Hands an event over to the other leg, if policy allows.  From now on it gets
+ * exactly one outcome, which done() of its source is told, maybe before this
+ * returns: the caller does not touch the event any more.
+ */
+
+void
+ngx_fed_event_submit(ngx_fed_event_t *ev)
+{
+    const char         *text;
+    ngx_fed_conf_t     *fcf;
+    ngx_fed_outcome_e   result;
+
+    fcf = ev->conf;
+
+    ev->submitted = 1;
+    ev->target = (ev->source == fcf->sip) ? fcf->xmpp : fcf->sip;
+
+    if (fcf->log_bodies && ev->body.len) {
+        ev->logged_body.data = ngx_pstrdup(ev->pool, &ev->body);
+
+        if (ev->logged_body.data) {
+            ev->logged_body.len = ev->body.len;
+        }
+    }
+
+    text = NULL;
+
+    result = ngx_fed_event_admit(ev, &text);
+
+    if (result != NGX_FED_ACCEPTED) {
+        ngx_fed_event_fail(ev, result, text);
+        return;
+    }
+
+    ev->target->send(ev);
+}
+
+
+/* Policy: who may send to whom, and how much. */
+
+static ngx_fed_outcome_e
+ngx_fed_event_admit(ngx_fed_event_t *ev, const char **text)
+{
+    ngx_int_t        rc;
+    ngx_fed_conf_t  *fcf;
+
+    fcf = ev->conf;
+
+    if (ev->from_domain == NULL) {
+        ev->from_domain = ngx_fed_domain_find(fcf, &ev->from.domain);
+    }
+
+    if (ev->to_domain == NULL) {
+        ev->to_domain = ngx_fed_domain_find(fcf, &ev->to.domain);
+    }
+
+    if (ev->from_domain->leg != ev->source) {
+        *text = "sender's domain is not federated";
+        return NGX_FED_REFUSED;
+    }
+
+    if (ev->to_domain->leg != ev->target) {
+        *text = "recipient's domain is not federated";
+        return NGX_FED_REFUSED;
+    }
+
+    if (!ev->from_domain->home && !ev->to_domain->home) {
+        *text = "neither domain is a home domain";
+        return NGX_FED_REFUSED;
+    }
+
+    rc = ngx_fed_zone_admit(fcf, ev->from_domain, &ev->from.domain);
+
+    if (rc == NGX_BUSY) {
+        *text = "too many events from this domain";
+        return NGX_FED_RATE;
+    }
+
+    if (rc != NGX_OK) {
+        *text = "federation zone is full";
+        return NGX_FED_INTERNAL;
+    }
+
+    if (fcf->permit) {
+
+        rc = ngx_fed_event_permitted(ev);
+
+        if (rc == NGX_DECLINED) {
+            *text = "not permitted";
+            return NGX_FED_REFUSED;
+        }
+
+        if (rc != NGX_OK) {
+            return NGX_FED_INTERNAL;
+        }
+    }
+
+    return NGX_FED_ACCEPTED;
+}
+
+
+static ngx_int_t
+ngx_fed_event_permitted(ngx_fed_event_t *ev)
+{
+    ngx_str_t                    value;
+    ngx_uint_t                   i;
+    ngx_stream_complex_value_t  *cv;
+
+    if (ngx_fed_event_session(ev) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    cv = ev->conf->permit->elts;
+
+    for (i = 0; i < ev->conf->permit->nelts; i++) {
+
+        if (ngx_stream_complex_value(ev->session, &cv[i], &value) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (value.len == 0 || (value.len == 1 && value.data[0] == '0')) {
+            return NGX_DECLINED;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * Settles what becomes of an event and tells its source.  The event is gone
+ * when this returns; the outcome's strings need not outlive the call.
+ */
+
+void
+ngx_fed_event_outcome(ngx_fed_event_t *ev, ngx_fed_outcome_t *outcome)
+{
+    ngx_uint_t       flags;
+    ngx_fed_conf_t  *fcf;
+    ngx_fed_count_e  count;
+
+    fcf = ev->conf;
+
+    if (ev->outcome.result != NGX_FED_PENDING) {
+        ngx_log_error(NGX_LOG_ALERT, fcf->log, 0,
+                      "second outcome of an event of federation \"%V\"",
+                      &fcf->name);
+        return;
+    }
+
+    ev->outcome = *outcome;
+
+    switch (outcome->result) {
+
+    case NGX_FED_ACCEPTED:
+        count = NGX_FED_COUNT_ACCEPTED;
+        ev->status = (ev->source == fcf->sip) ? fcf->message_status : 200;
+        break;
+
+    case NGX_FED_REFUSED:
+    case NGX_FED_RATE:
+        count = NGX_FED_COUNT_REFUSED;
+        break;
+
+    default:
+        count = NGX_FED_COUNT_FAILED;
+    }
+
+    if (outcome->result != NGX_FED_ACCEPTED) {
+        flags = ev->to.resource.len ? NGX_FED_TO_FULL : 0;
+
+        if (!fcf->message_6xx) {
+            flags |= NGX_FED_6XX_OFF;
+        }
+
+        if (fcf->unavailable_status == 480) {
+            flags |= NGX_FED_UNAVAILABLE_480;
+        }
+
+        ev->status = ngx_fed_error_status(outcome, flags);
+    }
+
+    ngx_fed_zone_count(fcf, ev->kind, ev->source, count);
+
+    ngx_fed_event_log(ev);
+
+    if (fcf->mask_recipients && ev->source == fcf->xmpp
+        && ngx_fed_error_reveals(outcome))
+    {
+        ngx_fed_event_mask(ev);
+    }
+
+    ev->source->done(ev);
+
+    ngx_fed_event_destroy(ev);
+}
+
+
+/* Makes an outcome say nothing of whether the recipient exists. */
+
+static void
+ngx_fed_event_mask(ngx_fed_event_t *ev)
+{
+    ngx_memzero(&ev->outcome, sizeof(ngx_fed_outcome_t));
+
+    ev->outcome.result = NGX_FED_STANZA_ERROR;
+    ev->outcome.condition = NGX_FED_SERVICE_UNAVAILABLE;
+    ev->outcome.type = NGX_FED_TYPE_CANCEL;
+}
+
+
+/* The outcome of an event that this side decides. */
+
+void
+ngx_fed_event_fail(ngx_fed_event_t *ev, ngx_fed_outcome_e result,
+    const char *text)
+{
+    ngx_fed_outcome_t  outcome;
+
+    ngx_memzero(&outcome, sizeof(ngx_fed_outcome_t));
+
+    outcome.result = result;
+
+    if (text) {
+        outcome.text.len = ngx_strlen(text);
+        outcome.text.data = (u_char *) text;
+    }
+
+    if (result == NGX_FED_RATE) {
+        outcome.retry_after = 1;
+    }
+
+    ngx_fed_event_outcome(ev, &outcome);
+}
+
+
+/* Takes back an event that was not submitted. */
+
+void
+ngx_fed_event_drop(ngx_fed_event_t *ev)
+{
+    ngx_fed_event_destroy(ev);
+}
+
+
+static void
+ngx_fed_event_destroy(ngx_fed_event_t *ev)
+{
+    ngx_fed_link_t  *link;
+
+    link = ev->link;
+
+    if (link) {
+        ngx_queue_remove(&ev->queue);
+    }
+
+    ngx_destroy_pool(ev->pool);
+
+    if (link) {
+        ngx_fed_link_event_done(link);
+    }
+}
+
+
+/*
+ * The link is closed: the events that came on it go on without it, and keep
+ * what their log lines say of it.
+ */
+
+void
+ngx_fed_event_orphan(ngx_fed_link_t *link)
+{
+    ngx_str_t         *addr;
+    ngx_queue_t       *q;
+    ngx_fed_event_t   *ev;
+    ngx_connection_t  *c;
+
+    while (!ngx_queue_empty(&link->events)) {
+
+        q = ngx_queue_head(&link->events);
+        ngx_queue_remove(q);
+
+        ev = ngx_queue_data(q, ngx_fed_event_t, queue);
+
+        (void) ngx_fed_event_session(ev);
+
+        ev->link = NULL;
+
+        if (ev->session == NULL) {
+            continue;
+        }
+
+        c = ev->session->connection;
+        addr = &link->connection->addr_text;
+
+        c->log = ev->conf->log;
+        c->ssl = NULL;
+        c->proxy_protocol = NULL;
+        c->addr_text.data = ngx_pstrdup(ev->pool, addr);
+        c->addr_text.len = c->addr_text.data ? addr->len : 0;
+        c->sockaddr = ngx_palloc(ev->pool, link->connection->socklen);
+        c->local_sockaddr = NULL;
+
+        if (c->sockaddr == NULL) {
+            ev->session = NULL;
+            continue;
+        }
+
+        ngx_memcpy(c->sockaddr, link->connection->sockaddr,
+                   link->connection->socklen);
+
+        ev->session->srv_conf = ev->conf->ctx->srv_conf;
+    }
+
+    link->nevents = 0;
+}
+
+
+/*
+ * To nginx's variables and logs an event is a session of its own, filled from
+ * that of the link it came on.
+ */
+
+static ngx_int_t
+ngx_fed_event_session(ngx_fed_event_t *ev)
+{
+    ngx_time_t                   *tp;
+    ngx_fed_link_t               *link;
+    ngx_connection_t             *c;
+    ngx_stream_session_t         *s;
+    ngx_stream_core_main_conf_t  *cmcf;
+
+    link = ev->link;
+
+    if (ev->session || link == NULL) {
+        return ev->session ? NGX_OK : NGX_ERROR;
+    }
+
+    s = ngx_pcalloc(ev->pool, sizeof(ngx_stream_session_t));
+    c = ngx_palloc(ev->pool, sizeof(ngx_connection_t));
+
+    if (s == NULL || c == NULL) {
+        return NGX_ERROR;
+    }
+
+    *c = *link->connection;
+
+    c->pool = ev->pool;
+    c->data = s;
+
+    s->signature = NGX_STREAM_MODULE;
+    s->connection = c;
+    s->main_conf = ev->conf->ctx->main_conf;
+    s->srv_conf = link->session ? link->session->srv_conf
+                                : ev->conf->ctx->srv_conf;
+
+    tp = ngx_timeofday();
+
+    s->start_sec = tp->sec;
+    s->start_msec = tp->msec;
+
+    cmcf = ngx_stream_get_module_main_conf(s, ngx_stream_core_module);
+
+    s->ctx = ngx_pcalloc(ev->pool, sizeof(void *) * ngx_stream_max_module);
+    s->variables = ngx_pcalloc(ev->pool, cmcf->variables.nelts
+                                         * sizeof(ngx_stream_variable_value_t));
+
+    if (s->ctx == NULL || s->variables == NULL) {
+        return NGX_ERROR;
+    }
+
+#if (NGX_PCRE)
+    if (cmcf->ncaptures) {
+        s->captures = ngx_palloc(ev->pool, cmcf->ncaptures * sizeof(int));
+        if (s->captures == NULL) {
+            return NGX_ERROR;
+        }
+    }
+#endif
+
+    ngx_stream_set_ctx(s, ev, ngx_xmpp_sip_module);
+
+    ev->session = s;
+
+    return NGX_OK;
+}
+
+
+/* Returns the event of a session, or NULL if it is that of a connection. */
+
+ngx_fed_event_t *
+ngx_fed_event_of_session(ngx_stream_session_t *s)
+{
+    ngx_fed_event_t  *ev;
+
+    ev = ngx_stream_get_module_ctx(s, ngx_xmpp_sip_module);
+
+    if (ev == NULL || ev->signature != NGX_FED_EVENT_SIGNATURE) {
+        return NULL;
+    }
+
+    return ev;
+}
+
+
+static void
+ngx_fed_event_log(ngx_fed_event_t *ev)
+{
+    ngx_uint_t                    i;
+    ngx_array_t                  *handlers;
+    ngx_stream_handler_pt        *handler;
+    ngx_stream_core_main_conf_t  *cmcf;
+
+    if (ngx_fed_event_session(ev) != NGX_OK) {
+        return;
+    }
+
+    cmcf = ngx_stream_get_module_main_conf(ev->session, ngx_stream_core_module);
+    handlers = &cmcf->phases[NGX_STREAM_LOG_PHASE].handlers;
+    handler = handlers->elts;
+
+    ev->session->status = ev->status;
+
+    for (i = 0; i < handlers->nelts; i++) {
+        handler[i](ev->session);
+    }
+}

@@ -1,0 +1,124 @@
+
+/*
+ * An event: one thing that a user of one side sends to a user of the other,
+ * and what became of it.
+ */
+
+
+#ifndef _NGX_FED_EVENT_H_INCLUDED_
+#define _NGX_FED_EVENT_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_stream.h>
+#include "ngx_fed_address.h"
+#include "ngx_fed_error.h"
+
+
+typedef struct ngx_fed_conf_s    ngx_fed_conf_t;
+typedef struct ngx_fed_domain_s  ngx_fed_domain_t;
+typedef struct ngx_fed_event_s   ngx_fed_event_t;
+typedef struct ngx_fed_leg_s     ngx_fed_leg_t;
+typedef struct ngx_fed_link_s    ngx_fed_link_t;
+typedef struct ngx_fed_answer_s  ngx_fed_answer_t;
+
+
+typedef enum {
+    NGX_FED_MESSAGE = 0,
+    NGX_FED_KINDS
+} ngx_fed_kind_e;
+
+
+typedef enum {
+    NGX_FED_NORMAL = 0,
+    NGX_FED_CHAT,
+    NGX_FED_HEADLINE
+} ngx_fed_message_type_e;
+
+
+struct ngx_fed_event_s {
+    uint32_t                      signature; /* "EVNT" */
+
+    ngx_queue_t                   queue;     /* the link's open events */
+    ngx_queue_t                   wait;      /* for the target leg's use */
+
+    ngx_pool_t                   *pool;
+    ngx_fed_conf_t               *conf;
+    ngx_fed_link_t               *link;      /* it came on; NULL if gone */
+    ngx_fed_leg_t                *source;
+    ngx_fed_leg_t                *target;
+    void                         *source_data;   /* e.g. server transaction */
+    void                         *target_data;   /* e.g. client transaction */
+
+    ngx_fed_kind_e                kind;
+    ngx_fed_message_type_e        type;
+
+    /* kept until the outcome: in the event's pool */
+
+    ngx_fed_address_t             from;
+    ngx_fed_address_t             to;
+    ngx_fed_domain_t             *from_domain;
+    ngx_fed_domain_t             *to_domain;
+    ngx_str_t                     id;        /* stanza id, or Call-ID */
+
+    /*
+     * may lie in the source's read buffer, valid until send() of the target
+     * leg returns: UTF-8, lines end in LF
+     */
+
+    ngx_str_t                     body;
+    ngx_str_t                     subject;
+    ngx_str_t                     thread;    /* text that both sides can carry,
+                                                or empty */
+    ngx_str_t                     lang;
+    ngx_str_t                     stamp;     /* of XEP-0203, or empty */
+
+    ngx_msec_t                    start;     /* ngx_current_msec */
+    ngx_uint_t                    status;    /* SIP, once there is an outcome */
+    ngx_fed_outcome_t             outcome;
+
+    ngx_stream_session_t         *session;   /* for variables and logs */
+
+    ngx_str_t                     logged_body;  /* with log_bodies only */
+
+    unsigned                      submitted:1;
+};
+
+
+/*
+ * A leg.  send() carries an event to the far side, at once or later, and
+ * brings about exactly one ngx_fed_event_outcome() for it, within the call or
+ * after it; the strings that lie in the source's buffer are gone when it
+ * returns.  done() tells the source what became of its event.  answer() takes
+ * an answer that arrived at another worker.
+ */
+
+struct ngx_fed_leg_s {
+    ngx_str_t                     name;      /* "xmpp", "sip" */
+
+    ngx_int_t                   (*init_process)(ngx_fed_conf_t *fcf);
+    void                        (*exit_process)(ngx_fed_conf_t *fcf);
+
+    void                        (*send)(ngx_fed_event_t *ev);
+    void                        (*done)(ngx_fed_event_t *ev);
+    void                        (*answer)(ngx_fed_conf_t *fcf,
+                                          ngx_fed_answer_t *answer);
+};
+
+
+ngx_fed_event_t *ngx_fed_event_create(ngx_fed_link_t *link,
+    ngx_fed_leg_t *source, ngx_fed_kind_e kind);
+void ngx_fed_event_submit(ngx_fed_event_t *ev);
+void ngx_fed_event_outcome(ngx_fed_event_t *ev, ngx_fed_outcome_t *outcome);
+void ngx_fed_event_fail(ngx_fed_event_t *ev, ngx_fed_outcome_e result,
+    const char *text);
+void ngx_fed_event_drop(ngx_fed_event_t *ev);
+void ngx_fed_event_orphan(ngx_fed_link_t *link);
+
+ngx_fed_event_t *ngx_fed_event_of_session(ngx_stream_session_t *s);
+
+ngx_int_t ngx_fed_variables_add(ngx_conf_t *cf);
+
+
+#endif /* _NGX_FED_EVENT_H_INCLUDED_ */

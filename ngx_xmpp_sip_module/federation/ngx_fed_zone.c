@@ -1,0 +1,1151 @@
+
+/*
+ * The shared zone: what all workers of a federation know.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_channel.h>
+#include <sys/eventfd.h>
+#include <openssl/rand.h>
+#include "ngx_fed.h"
+
+
+#define NGX_FED_ZONE_MAGIC    0x3146464e         /* "NFF1" */
+
+#define NGX_FED_SLOTS         128                /* processes of one master */
+#define NGX_FED_RING          32768
+#define NGX_FED_RING_ALIGN    16
+
+
+/* what is known of a domain whose users sent something */
+
+typedef struct {
+    u_char                        color;
+    u_char                        len;
+    u_char                        unused[2];
+    uint32_t                      excess;        /* 1000 * events */
+    ngx_queue_t                   queue;         /* least recently used last */
+    ngx_msec_t                    last;
+    u_char                        name[1];
+} ngx_fed_zone_name_t;
+
+
+/* a pair of a remote domain and one of ours */
+
+typedef struct {
+    u_char                        color;
+    u_char                        unused[3];
+    ngx_fed_streams_t             streams;
+    uint16_t                      len;
+    u_char                        name[1];       /* remote, NUL, local */
+} ngx_fed_zone_pair_t;
+
+
+typedef struct {
+    uint32_t                      nonce;         /* of the process; 0: none */
+    uint32_t                      head;
+    uint32_t                      tail;
+    u_char                       *ring;
+} ngx_fed_slot_t;
+
+
+typedef struct {
+    uint32_t                      magic;
+    uint32_t                      size;          /* of this: its layout */
+
+    u_char                        secret[NGX_FED_SECRET_LEN];
+
+    ngx_rbtree_t                  names;
+    ngx_rbtree_node_t             names_sentinel;
+    ngx_queue_t                   lru;
+
+    ngx_rbtree_t                  pairs;
+    ngx_rbtree_node_t             pairs_sentinel;
+
+    ngx_atomic_t                  counts[NGX_FED_KINDS][2][NGX_FED_COUNTS];
+
+    ngx_fed_slot_t                slots[NGX_FED_SLOTS];
+} ngx_fed_zone_t;
+
+
+/* an answer in a ring; its strings follow */
+
+typedef struct {
+    uint32_t                      size;          /* 0: go on at the start */
+    uint32_t                      nonce;
+    uint64_t                      seq;
+    uint8_t                       leg;
+    uint8_t                       kind;
+    uint8_t                       result;
+    uint8_t                       condition;
+    uint8_t                       type;
+    uint16_t                      status;
+    uint32_t                      retry_after;
+    uint16_t                      len[4];
+} ngx_fed_ring_entry_t;
+
+
+/* a worker's own */
+
+typedef struct {
+    ngx_fed_zone_t               *zone;
+    ngx_slab_pool_t              *shpool;
+    ngx_uint_t                    slot;          /* NGX_FED_SLOTS: none */
+    uint32_t                      nonce;
+    uint64_t                      seq;
+    uint64_t                      key;           /* hides the sequence */
+} ngx_fed_zone_ctx_t;
+
+
+static ngx_int_t ngx_fed_zone_init(ngx_shm_zone_t *shm_zone, void *data);
+static ngx_int_t ngx_fed_zone_create_secret(ngx_fed_conf_t *fcf,
+    ngx_fed_zone_t *zone);
+static void ngx_fed_zone_eventfd_handler(ngx_event_t *rev);
+static ngx_uint_t ngx_fed_zone_take(ngx_fed_conf_t *fcf,
+    ngx_fed_leg_t **leg, ngx_fed_answer_t *answer);
+static u_char *ngx_fed_zone_ring_space(ngx_fed_slot_t *slot, size_t size);
+static ngx_fed_zone_name_t *ngx_fed_zone_name(ngx_fed_zone_ctx_t *ctx,
+    ngx_str_t *name);
+static ngx_fed_zone_name_t *ngx_fed_zone_name_add(ngx_fed_zone_ctx_t *ctx,
+    ngx_str_t *name, ngx_rbtree_key_t hash);
+static ngx_rbtree_key_t ngx_fed_zone_hash(u_char *p, size_t len);
+static ngx_fed_zone_pair_t *ngx_fed_zone_pair(ngx_fed_zone_ctx_t *ctx,
+    ngx_str_t *remote, ngx_str_t *local, ngx_uint_t add);
+static uint64_t ngx_fed_id_mix(uint64_t n);
+
+
+/*
+ * Made before workers are forked, so that each of them, of any generation, can
+ * wake any other; they stay as long as the master does.
+ */
+
+static int  ngx_fed_eventfds[NGX_FED_SLOTS];
+static int  ngx_fed_neventfds;
+
+
+/* Declares the zone of a federation, of size octets. */
+
+char *
+ngx_fed_zone_add(ngx_conf_t *cf, ngx_fed_conf_t *fcf, ngx_str_t *name,
+    ssize_t size)
+{
+    fcf->shm_zone = ngx_shared_memory_add(cf, name, size, &ngx_xmpp_sip_module);
+    if (fcf->shm_zone == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (fcf->shm_zone->data) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "zone \"%V\" is used by another federation", name);
+        return NGX_CONF_ERROR;
+    }
+
+    fcf->zone_name = *name;
+
+    fcf->shm_zone->init = ngx_fed_zone_init;
+    fcf->shm_zone->data = fcf;
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_fed_zone_init(ngx_shm_zone_t *shm_zone, void *data)
+{
+    size_t            len;
+    ngx_fed_conf_t   *fcf;
+    ngx_fed_zone_t   *zone;
+    ngx_slab_pool_t  *shpool;
+
+    fcf = shm_zone->data;
+    shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
+
+    if (data || shm_zone->shm.exists) {
+
+        zone = shpool->data;
+
+        if (zone->magic != NGX_FED_ZONE_MAGIC
+            || zone->size != sizeof(ngx_fed_zone_t))
+        {
+            ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                          "zone \"%V\" was made by another version of the "
+                          "module: restart nginx instead of reloading it",
+                          &shm_zone->shm.name);
+            return NGX_ERROR;
+        }
+
+        return ngx_fed_zone_create_secret(fcf, zone);
+    }
+
+    zone = ngx_slab_calloc(shpool, sizeof(ngx_fed_zone_t));
+    if (zone == NULL) {
+        return NGX_ERROR;
+    }
+
+    zone->magic = NGX_FED_ZONE_MAGIC;
+    zone->size = sizeof(ngx_fed_zone_t);
+
+    ngx_rbtree_init(&zone->names, &zone->names_sentinel,
+                    ngx_rbtree_insert_value);
+    ngx_rbtree_init(&zone->pairs, &zone->pairs_sentinel,
+                    ngx_rbtree_insert_value);
+    ngx_queue_init(&zone->lru);
+
+    len = sizeof(" in federation zone \"\"") + shm_zone->shm.name.len;
+
+    shpool->log_ctx = ngx_slab_alloc(shpool, len);
+    if (shpool->log_ctx == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_sprintf(shpool->log_ctx, " in federation zone \"%V\"%Z",
+                &shm_zone->shm.name);
+
+    shpool->log_nomem = 0;
+    shpool->data = zone;
+
+    return ngx_fed_zone_create_secret(fcf, zone);
+}
+
+
+/*
+ * The dialback secret: the configured one, or one drawn when the zone was made
+ * (XEP-0185, 3: the key of the HMAC is the hex text of a hash).
+ */
+
+static ngx_int_t
+ngx_fed_zone_create_secret(ngx_fed_conf_t *fcf, ngx_fed_zone_t *zone)
+{
+    u_char  random[32], hash[EVP_MAX_MD_SIZE];
+
+    if (fcf->dialback_secret.len) {
+
+        if (EVP_Digest(fcf->dialback_secret.data, fcf->dialback_secret.len,
+                       hash, NULL, EVP_sha256(), NULL)
+            != 1)
+        {
+            return NGX_ERROR;
+        }
+
+    } else {
+
+        if (zone->secret[0]) {
+            return NGX_OK;
+        }
+
+        if (RAND_bytes(random, sizeof(random)) != 1
+            || EVP_Digest(random, sizeof(random), hash, NULL, EVP_sha256(),
+                          NULL)
+               != 1)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    ngx_hex_dump(zone->secret, hash, NGX_FED_SECRET_LEN / 2);
+
+    return NGX_OK;
+}
+
+
+/*
+ * Called in the master before it forks: makes what workers wake each other
+ * with.
+ */
+
+ngx_int_t
+ngx_fed_zone_init_module(ngx_cycle_t *cycle)
+{
+    int               fd;
+    ngx_int_t         n;
+    ngx_core_conf_t  *ccf;
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+
+    /* two generations and some that were respawned */
+
+    n = ngx_min(2 * ccf->worker_processes + 16, NGX_FED_SLOTS);
+
+    while (ngx_fed_neventfds < n) {
+
+        fd = eventfd(0, EFD_NONBLOCK|EFD_CLOEXEC);
+
+        if (fd == -1) {
+            ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
+                          "eventfd() failed");
+            return NGX_ERROR;
+        }
+
+        ngx_fed_eventfds[ngx_fed_neventfds++] = fd;
+    }
+
+    return NGX_OK;
+}
+
+
+/* Called in each worker, for each federation. */
+
+ngx_int_t
+ngx_fed_zone_init_process(ngx_fed_conf_t *fcf, ngx_cycle_t *cycle)
+{
+    ngx_fed_slot_t      *slot;
+    ngx_fed_zone_ctx_t  *ctx;
+
+    ctx = ngx_pcalloc(cycle->pool, sizeof(ngx_fed_zone_ctx_t));
+    if (ctx == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->shpool = (ngx_slab_pool_t *) fcf->shm_zone->shm.addr;
+    ctx->zone = ctx->shpool->data;
+    ctx->slot = NGX_FED_SLOTS;
+
+    fcf->zone_data = ctx;
+
+    if (RAND_bytes((u_char *) &ctx->key, sizeof(uint64_t)) != 1
+        || RAND_bytes((u_char *) &ctx->nonce, sizeof(uint32_t)) != 1)
+    {
+        ngx_ssl_error(NGX_LOG_EMERG, cycle->log, 0, "RAND_bytes() failed");
+        return NGX_ERROR;
+    }
+
+    ctx->nonce |= 1;
+
+    if (ngx_process_slot >= ngx_fed_neventfds) {
+        ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
+                      "too many processes: answers that reach another worker "
+                      "than the one that waits for them will be lost");
+        return NGX_OK;
+    }
+
+    slot = &ctx->zone->slots[ngx_process_slot];
+
+    ngx_shmtx_lock(&ctx->shpool->mutex);
+
+    if (slot->ring == NULL) {
+        slot->ring = ngx_slab_alloc_locked(ctx->shpool, NGX_FED_RING);
+    }
+
+    slot->head = 0;
+    slot->tail = 0;
+    slot->nonce = slot->ring ? ctx->nonce : 0;
+
+    ngx_shmtx_unlock(&ctx->shpool->mutex);
+
+    if (slot->ring == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+                      "federation zone \"%V\" is too small: no room for what "
+                      "workers hand over to each other", &fcf->zone_name);
+        return NGX_ERROR;
+    }
+
+    ctx->slot = ngx_process_slot;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Called in each worker once: begins to listen for what other workers hand
+ * over.  The federations, of type ngx_fed_conf_t *, outlive the worker.
+ */
+
+ngx_int_t
+ngx_fed_zone_listen(ngx_array_t *federations, ngx_cycle_t *cycle)
+{
+    ngx_event_t       *rev, *wev;
+    ngx_connection_t  *c;
+
+    if (ngx_process_slot >= ngx_fed_neventfds) {
+        return NGX_OK;
+    }
+
+    c = ngx_get_connection(ngx_fed_eventfds[ngx_process_slot], cycle->log);
+    if (c == NULL) {
+        return NGX_ERROR;
+    }
+
+    c->pool = cycle->pool;
+    c->data = federations;
+
+    rev = c->read;
+    wev = c->write;
+
+    rev->log = cycle->log;
+    wev->log = cycle->log;
+    rev->channel = 1;
+    wev->channel = 1;
+
+    rev->handler = ngx_fed_zone_eventfd_handler;
+
+    if (ngx_add_event(rev, NGX_READ_EVENT,
+                      (ngx_event_flags & NGX_USE_CLEAR_EVENT) ? NGX_CLEAR_EVENT
+                                                              : 0)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_fed_zone_exit_process(ngx_fed_conf_t *fcf)
+{
+    ngx_fed_slot_t      *slot;
+    ngx_fed_zone_ctx_t  *ctx;
+
+    ctx = fcf->zone_data;
+
+    if (ctx == NULL || ctx->slot == NGX_FED_SLOTS) {
+        return;
+    }
+
+    slot = &ctx->zone->slots[ctx->slot];
+
+    ngx_shmtx_lock(&ctx->shpool->mutex);
+
+    if (slot->nonce == ctx->nonce) {
+        slot->nonce = 0;
+    }
+
+    ngx_shmtx_unlock(&ctx->shpool->mutex);
+}
+
+
+static void
+ngx_fed_zone_eventfd_handler(ngx_event_t *rev)
+{
+    uint64_t           n;
+    ngx_uint_t         i;
+    ngx_array_t       *federations;
+    ngx_fed_leg_t     *leg;
+    ngx_fed_conf_t   **fcf;
+    ngx_connection_t  *c;
+    ngx_fed_answer_t   answer;
+
+    c = rev->data;
+
+    federations = c->data;
+    fcf = federations->elts;
+
+    if (read(c->fd, &n, sizeof(uint64_t)) == -1
+        && ngx_errno != NGX_EAGAIN && ngx_errno != NGX_EINTR)
+    {
+        ngx_log_error(NGX_LOG_ALERT, rev->log, ngx_errno,
+                      "read() from eventfd failed");
+    }
+
+    for (i = 0; i < federations->nelts; i++) {
+        while (ngx_fed_zone_take(fcf[i], &leg, &answer)) {
+            leg->answer(fcf[i], &answer);
+        }
+    }
+}
+
+
+static ngx_uint_t
+ngx_fed_zone_take(ngx_fed_conf_t *fcf, ngx_fed_leg_t **leg,
+    ngx_fed_answer_t *answer)
+{
+    u_char                *p;
+    ngx_str_t             *str[4];
+    ngx_uint_t             i, found;
+    ngx_fed_slot_t        *slot;
+    ngx_fed_zone_ctx_t    *ctx;
+    ngx_fed_ring_entry_t  *entry;
+
+    ctx = fcf->zone_data;
+    slot = &ctx->zone->slots[ctx->slot];
+    found = 0;
+
+    ngx_shmtx_lock(&ctx->shpool->mutex);
+
+    while (slot->head != slot->tail && !found) {
+
+        entry = (ngx_fed_ring_entry_t *) (slot->ring + slot->head);
+
+        if (entry->size == 0) {
+            slot->head = 0;
+            continue;
+        }
+
+        slot->head += entry->size;
+
+        if (slot->head == NGX_FED_RING) {
+            slot->head = 0;
+        }
+
+        if (entry->nonce != ctx->nonce) {
+            continue;
+        }
+
+        found = 1;
+
+        *leg = entry->leg ? fcf->sip : fcf->xmpp;
+
+        ngx_memzero(&answer->outcome, sizeof(ngx_fed_outcome_t));
+
+        answer->kind = entry->kind;
+        answer->seq = entry->seq;
+        answer->outcome.result = entry->result;
+        answer->outcome.condition = entry->condition;
+        answer->outcome.type = entry->type;
+        answer->outcome.status = entry->status;
+        answer->outcome.retry_after = entry->retry_after;
+
+        str[0] = &answer->outcome.text;
+        str[1] = &answer->outcome.address;
+        str[2] = &answer->from;
+        str[3] = &answer->to;
+
+        p = (u_char *) entry + sizeof(ngx_fed_ring_entry_t);
+
+        ngx_memcpy(answer->data, p,
+                   entry->len[0] + entry->len[1] + entry->len[2]
+                   + entry->len[3]);
+
+        p = answer->data;
+
+        for (i = 0; i < 4; i++) {
+            str[i]->len = entry->len[i];
+            str[i]->data = p;
+            p += entry->len[i];
+        }
+    }
+
+    ngx_shmtx_unlock(&ctx->shpool->mutex);
+
+    return found;
+}
+
+
+/*
+ * Hands an answer over to the process that an id names.  Strings that are too
+ * long are left out, a process that is gone or whose ring is full loses the
+ * answer: who waits for it sees a time-out.  Returns NGX_OK or NGX_DECLINED.
+ */
+
+ngx_int_t
+ngx_fed_zone_hand_over(ngx_fed_conf_t *fcf, ngx_fed_leg_t *leg,
+    ngx_fed_id_t *id, ngx_fed_answer_t *answer)
+{
+    u_char                *p;
+    size_t                 size;
+    uint64_t               one;
+    ngx_str_t             *str[4];
+    ngx_uint_t             i;
+    ngx_fed_slot_t        *slot;
+    ngx_fed_zone_ctx_t    *ctx;
+    ngx_fed_ring_entry_t  *entry;
+
+    ctx = fcf->zone_data;
+
+    if (id->slot >= (ngx_uint_t) ngx_fed_neventfds) {
+        return NGX_DECLINED;
+    }
+
+    str[0] = &answer->outcome.text;
+    str[1] = &answer->outcome.address;
+    str[2] = &answer->from;
+    str[3] = &answer->to;
+
+    size = sizeof(ngx_fed_ring_entry_t);
+
+    for (i = 0; i < 4; i++) {
+        if (str[i]->len > NGX_FED_ANSWER_TEXT) {
+            str[i]->len = 0;
+        }
+
+        size += str[i]->len;
+    }
+
+    size = ngx_align(size, NGX_FED_RING_ALIGN);
+    slot = &ctx->zone->slots[id->slot];
+
+    ngx_shmtx_lock(&ctx->shpool->mutex);
+
+    p = NULL;
+
+    if (slot->nonce == id->nonce) {
+        p = ngx_fed_zone_ring_space(slot, size);
+    }
+
+    if (p) {
+        entry = (ngx_fed_ring_entry_t *) p;
+
+        ngx_memzero(entry, sizeof(ngx_fed_ring_entry_t));
+
+        entry->size = (uint32_t) size;
+        entry->nonce = id->nonce;
+        entry->seq = id->seq;
+        entry->leg = (leg == fcf->sip);
+        entry->kind = answer->kind;
+        entry->result = answer->outcome.result;
+        entry->condition = answer->outcome.condition;
+        entry->type = answer->outcome.type;
+        entry->status = (uint16_t) answer->outcome.status;
+        entry->retry_after = (uint32_t) answer->outcome.retry_after;
+
+        p += sizeof(ngx_fed_ring_entry_t);
+
+        for (i = 0; i < 4; i++) {
+            entry->len[i] = (uint16_t) str[i]->len;
+            p = ngx_cpymem(p, str[i]->data, str[i]->len);
+        }
+    }
+
+    ngx_shmtx_unlock(&ctx->shpool->mutex);
+
+    if (p == NULL) {
+        return NGX_DECLINED;
+    }
+
+    one = 1;
+
+    if (write(ngx_fed_eventfds[id->slot], &one, sizeof(uint64_t)) == -1
+        && ngx_errno != NGX_EAGAIN)
+    {
+        ngx_log_error(NGX_LOG_ALERT, fcf->log, ngx_errno,
+                      "write() to eventfd failed");
+    }
+
+    return NGX_OK;
+}
+
+
+/* Finds size octets in a row, moves the tail behind them. */
+
+static u_char *
+ngx_fed_zone_ring_space(ngx_fed_slot_t *slot, size_t size)
+{
+    u_char                *p;
+    ngx_fed_ring_entry_t  *entry;
+
+    if (slot->tail >= slot->head) {
+
+        /* what is left up to the end must not catch up with the head */
+
+        if (slot->tail + size < NGX_FED_RING
+            || (slot->tail + size == NGX_FED_RING && slot->head > 0))
+        {
+            p = slot->ring + slot->tail;
+            slot->tail = (slot->tail + size) % NGX_FED_RING;
+            return p;
+        }
+
+        if (size >= slot->head) {
+            return NULL;
+        }
+
+        entry = (ngx_fed_ring_entry_t *) (slot->ring + slot->tail);
+        entry->size = 0;
+        slot->tail = 0;
+    }
+
+    if (slot->tail + size >= slot->head) {
+        return NULL;
+    }
+
+    p = slot->ring + slot->tail;
+    slot->tail += size;
+
+    return p;
+}
+
+
+/* Returns the key of dialback's HMAC, NGX_FED_SECRET_LEN octets of text. */
+
+u_char *
+ngx_fed_zone_secret(ngx_fed_conf_t *fcf)
+{
+    ngx_fed_zone_ctx_t  *ctx;
+
+    ctx = fcf->zone_data;
+
+    return ctx->zone->secret;
+}
+
+
+/*
+ * Counts an event of a domain against its rate=.  Returns NGX_OK, NGX_BUSY if
+ * it is over the rate, NGX_ERROR if the zone is full.
+ */
+
+ngx_int_t
+ngx_fed_zone_admit(ngx_fed_conf_t *fcf, ngx_fed_domain_t *domain,
+    ngx_str_t *name)
+{
+    ngx_int_t             rc, excess;
+    ngx_msec_int_t        ms;
+    ngx_fed_zone_ctx_t   *ctx;
+    ngx_fed_zone_name_t  *node;
+
+    if (domain->rate == 0) {
+        return NGX_OK;
+    }
+
+    ctx = fcf->zone_data;
+
+    ngx_shmtx_lock(&ctx->shpool->mutex);
+
+    node = ngx_fed_zone_name(ctx, name);
+
+    if (node == NULL) {
+        ngx_shmtx_unlock(&ctx->shpool->mutex);
+        return NGX_ERROR;
+    }
+
+    ms = (ngx_msec_int_t) (ngx_current_msec - node->last);
+
+    if (ms < 0) {
+        ms = 0;
+    }
+
+    excess = node->excess - (ngx_int_t) (domain->rate * ms / 1000) + 1000;
+
+    /* a second's worth may come at once */
+
+    excess = ngx_max(excess, 0);
+    rc = NGX_BUSY;
+
+    if ((ngx_uint_t) excess <= ngx_max(domain->rate, 1000)) {
+        node->excess = (uint32_t) excess;
+        node->last = ngx_current_msec;
+        rc = NGX_OK;
+    }
+
+    ngx_shmtx_unlock(&ctx->shpool->mutex);
+
+    return rc;
+}
+
+
+static ngx_fed_zone_name_t *
+ngx_fed_zone_name(ngx_fed_zone_ctx_t *ctx, ngx_str_t *name)
+{
+    ngx_rbtree_key_t      hash;
+    ngx_rbtree_node_t    *node, *sentinel;
+    ngx_fed_zone_name_t  *n;
+
+    hash = ngx_fed_zone_hash(name->data, name->len);
+
+    node = ctx->zone->names.root;
+    sentinel = ctx->zone->names.sentinel;
+
+    while (node != sentinel) {
+
+        if (hash != node->key) {
+            node = (hash < node->key) ? node->left : node->right;
+            continue;
+        }
+
+        n = (ngx_fed_zone_name_t *) &node->color;
+
+        if (n->len == name->len
+            && ngx_memcmp(n->name, name->data, name->len) == 0)
+        {
+            ngx_queue_remove(&n->queue);
+            ngx_queue_insert_head(&ctx->zone->lru, &n->queue);
+            return n;
+        }
+
+        node = node->right;
+    }
+
+    return ngx_fed_zone_name_add(ctx, name, hash);
+}
+
+
+static ngx_fed_zone_name_t *
+ngx_fed_zone_name_add(ngx_fed_zone_ctx_t *ctx, ngx_str_t *name,
+    ngx_rbtree_key_t hash)
+{
+    size_t                size;
+    ngx_uint_t            tries;
+    ngx_queue_t          *q;
+    ngx_rbtree_node_t    *node, *old;
+    ngx_fed_zone_name_t  *n;
+
+    if (name->len > 255) {
+        return NULL;
+    }
+
+    size = offsetof(ngx_rbtree_node_t, color)
+           + offsetof(ngx_fed_zone_name_t, name) + name->len;
+
+    for (tries = 0; tries < 4; tries++) {
+
+        node = ngx_slab_alloc_locked(ctx->shpool, size);
+
+        if (node) {
+            node->key = hash;
+
+            n = (ngx_fed_zone_name_t *) &node->color;
+
+            n->len = (u_char) name->len;
+            n->excess = 0;
+            n->last = ngx_current_msec;
+            ngx_memcpy(n->name, name->data, name->len);
+
+            ngx_rbtree_insert(&ctx->zone->names, node);
+            ngx_queue_insert_head(&ctx->zone->lru, &n->queue);
+
+            return n;
+        }
+
+        if (ngx_queue_empty(&ctx->zone->lru)) {
+            break;
+        }
+
+        /* a rate that was not used for longest is forgotten first */
+
+        q = ngx_queue_last(&ctx->zone->lru);
+        n = ngx_queue_data(q, ngx_fed_zone_name_t, queue);
+        old = (ngx_rbtree_node_t *)
+                  ((u_char *) n - offsetof(ngx_rbtree_node_t, color));
+
+        ngx_queue_remove(q);
+        ngx_rbtree_delete(&ctx->zone->names, old);
+        ngx_slab_free_locked(ctx->shpool, old);
+    }
+
+    return NULL;
+}
+
+
+static ngx_rbtree_key_t
+ngx_fed_zone_hash(u_char *p, size_t len)
+{
+    uint64_t  hash;
+
+    hash = (uint64_t) ngx_crc32_short(p, len) << 32;
+
+    return (ngx_rbtree_key_t) (hash | ngx_murmur_hash2(p, len));
+}
+
+
+/* Counts the outcome of an event. */
+
+void
+ngx_fed_zone_count(ngx_fed_conf_t *fcf, ngx_fed_kind_e kind,
+    ngx_fed_leg_t *source, ngx_fed_count_e count)
+{
+    ngx_fed_zone_ctx_t  *ctx;
+
+    ctx = fcf->zone_data;
+
+    (void) ngx_atomic_fetch_add(
+                        &ctx->zone->counts[kind][source == fcf->sip][count], 1);
+}
+
+
+/* Returns a counter; source is the leg that the events came from. */
+
+ngx_uint_t
+ngx_fed_zone_counter(ngx_fed_conf_t *fcf, ngx_fed_kind_e kind,
+    ngx_fed_leg_t *source, ngx_fed_count_e count)
+{
+    ngx_fed_zone_ctx_t  *ctx;
+
+    ctx = fcf->zone_data;
+
+    return ctx->zone->counts[kind][source == fcf->sip][count];
+}
+
+
+static ngx_fed_zone_pair_t *
+ngx_fed_zone_pair(ngx_fed_zone_ctx_t *ctx, ngx_str_t *remote, ngx_str_t *local,
+    ngx_uint_t add)
+{
+    u_char               *p, name[2 * 256];
+    size_t                len;
+    ngx_rbtree_key_t      hash;
+    ngx_rbtree_node_t    *node, *sentinel;
+    ngx_fed_zone_pair_t  *pair;
+
+    if (remote->len > 255 || local->len > 255) {
+        return NULL;
+    }
+
+    p = ngx_cpymem(name, remote->data, remote->len);
+    *p++ = '\0';
+    p = ngx_cpymem(p, local->data, local->len);
+
+    len = p - name;
+    hash = ngx_fed_zone_hash(name, len);
+
+    node = ctx->zone->pairs.root;
+    sentinel = ctx->zone->pairs.sentinel;
+
+    while (node != sentinel) {
+
+        if (hash != node->key) {
+            node = (hash < node->key) ? node->left : node->right;
+            continue;
+        }
+
+        pair = (ngx_fed_zone_pair_t *) &node->color;
+
+        if (pair->len == len && ngx_memcmp(pair->name, name, len) == 0) {
+            return pair;
+        }
+
+        node = node->right;
+    }
+
+    if (!add) {
+        return NULL;
+    }
+
+    node = ngx_slab_alloc_locked(ctx->shpool,
+                                 offsetof(ngx_rbtree_node_t, color)
+                                 + offsetof(ngx_fed_zone_pair_t, name) + len);
+    if (node == NULL) {
+        return NULL;
+    }
+
+    node->key = hash;
+
+    pair = (ngx_fed_zone_pair_t *) &node->color;
+
+    pair->streams.opened = 0;
+    pair->streams.closed = 0;
+    pair->len = (uint16_t) len;
+    ngx_memcpy(pair->name, name, len);
+
+    ngx_rbtree_insert(&ctx->zone->pairs, node);
+
+    return pair;
+}
+
+
+/* A stream on which remote sends to local was authorized, at any worker. */
+
+void
+ngx_fed_zone_stream_opened(ngx_fed_conf_t *fcf, ngx_str_t *remote,
+    ngx_str_t *local)
+{
+    ngx_fed_zone_ctx_t   *ctx;
+    ngx_fed_zone_pair_t  *pair;
+
+    ctx = fcf->zone_data;
+
+    ngx_shmtx_lock(&ctx->shpool->mutex);
+
+    pair = ngx_fed_zone_pair(ctx, remote, local, 1);
+
+    if (pair) {
+        pair->streams.opened++;
+    }
+
+    ngx_shmtx_unlock(&ctx->shpool->mutex);
+
+    if (pair == NULL) {
+        ngx_log_error(NGX_LOG_ERR, fcf->log, 0,
+                      "federation zone \"%V\" is full", &fcf->zone_name);
+    }
+}
+
+
+/* ... and is one no more. */
+
+void
+ngx_fed_zone_stream_closed(ngx_fed_conf_t *fcf, ngx_str_t *remote,
+    ngx_str_t *local)
+{
+    ngx_fed_zone_ctx_t   *ctx;
+    ngx_fed_zone_pair_t  *pair;
+
+    ctx = fcf->zone_data;
+
+    ngx_shmtx_lock(&ctx->shpool->mutex);
+
+    pair = ngx_fed_zone_pair(ctx, remote, local, 0);
+
+    if (pair) {
+        pair->streams.closed++;
+    }
+
+    ngx_shmtx_unlock(&ctx->shpool->mutex);
+}
+
+
+/* How many such streams were opened and closed so far. */
+
+ngx_fed_streams_t
+ngx_fed_zone_streams(ngx_fed_conf_t *fcf, ngx_str_t *remote, ngx_str_t *local)
+{
+    ngx_fed_streams_t     streams;
+    ngx_fed_zone_ctx_t   *ctx;
+    ngx_fed_zone_pair_t  *pair;
+
+    ctx = fcf->zone_data;
+
+    ngx_shmtx_lock(&ctx->shpool->mutex);
+
+    pair = ngx_fed_zone_pair(ctx, remote, local, 0);
+
+    if (pair) {
+        streams = pair->streams;
+
+    } else {
+        streams.opened = 0;
+        streams.closed = 0;
+    }
+
+    ngx_shmtx_unlock(&ctx->shpool->mutex);
+
+    return streams;
+}
+
+
+/* Draws the number of a request for whose answer this process waits. */
+
+uint64_t
+ngx_fed_id_next(ngx_fed_conf_t *fcf)
+{
+    ngx_fed_zone_ctx_t  *ctx;
+
+    ctx = fcf->zone_data;
+
+    return ++ctx->seq;
+}
+
+
+/*
+ * Writes the text of an id, up to NGX_FED_ID_LEN characters, and returns its
+ * end: slot, nonce, sequence, and a check that can not be guessed.
+ */
+
+u_char *
+ngx_fed_id_text(ngx_fed_conf_t *fcf, u_char *dst, uint64_t seq)
+{
+    uint64_t             check;
+    ngx_uint_t           i;
+    ngx_fed_zone_ctx_t  *ctx;
+
+    static const u_char  hex[] = "0123456789abcdef";
+
+    ctx = fcf->zone_data;
+
+    check = ngx_fed_id_mix(seq ^ ctx->key);
+
+    *dst++ = hex[ctx->slot >> 4];
+    *dst++ = hex[ctx->slot & 0xf];
+
+    for (i = 0; i < 8; i++) {
+        *dst++ = hex[(ctx->nonce >> (28 - 4 * i)) & 0xf];
+    }
+
+    for (i = 0; i < 12; i++) {
+        *dst++ = hex[(seq >> (44 - 4 * i)) & 0xf];
+    }
+
+    for (i = 0; i < 12; i++) {
+        *dst++ = hex[(check >> (44 - 4 * i)) & 0xf];
+    }
+
+    return dst;
+}
+
+
+/*
+ * Reads an id of ours, or of another process of this master.  Returns
+ * NGX_DECLINED if it is none.
+ */
+
+ngx_int_t
+ngx_fed_id_parse(ngx_fed_conf_t *fcf, u_char *text, size_t len,
+    ngx_fed_id_t *id)
+{
+    u_char               c;
+    uint64_t             n, check;
+    ngx_uint_t           i;
+    ngx_fed_zone_ctx_t  *ctx;
+
+    if (len != 2 + 8 + 12 + 12) {
+        return NGX_DECLINED;
+    }
+
+    ctx = fcf->zone_data;
+    n = 0;
+
+    for (i = 0; i < len; i++) {
+
+        c = text[i];
+
+        if (c >= '0' && c <= '9') {
+            c -= '0';
+
+        } else if (c >= 'a' && c <= 'f') {
+            c -= 'a' - 10;
+
+        } else {
+            return NGX_DECLINED;
+        }
+
+        n = (n << 4) | c;
+
+        switch (i) {
+
+        case 1:
+            id->slot = (ngx_uint_t) n;
+            n = 0;
+            break;
+
+        case 9:
+            id->nonce = (uint32_t) n;
+            n = 0;
+            break;
+
+        case 21:
+            id->seq = n;
+            n = 0;
+            break;
+        }
+    }
+
+    if (id->slot == ctx->slot && id->nonce == ctx->nonce) {
+
+        check = ngx_fed_id_mix(id->seq ^ ctx->key) & 0xffffffffffff;
+
+        if (check != n) {
+            return NGX_DECLINED;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* Tells whether it is this process that waits for the answer to an id. */
+
+ngx_int_t
+ngx_fed_id_mine(ngx_fed_conf_t *fcf, ngx_fed_id_t *id)
+{
+    ngx_fed_zone_ctx_t  *ctx;
+
+    ctx = fcf->zone_data;
+
+    return id->slot == ctx->slot && id->nonce == ctx->nonce;
+}
+
+
+/* the finalizer of MurmurHash3: a bijection that hides a keyed sequence */
+
+static uint64_t
+ngx_fed_id_mix(uint64_t n)
+{
+    n ^= n >> 33;
+    n *= 0xff51afd7ed558ccdULL;
+    n ^= n >> 33;
+    n *= 0xc4ceb9fe1a85ec53ULL;
+    n ^= n >> 33;
+
+    return n;
+}

@@ -1,0 +1,105 @@
+
+/*
+ * The shared zone: what all workers of a federation know.
+ */
+
+
+#ifndef _NGX_FED_ZONE_H_INCLUDED_
+#define _NGX_FED_ZONE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_fed_event.h"
+
+
+#define NGX_FED_SECRET_LEN        64     /* hex text, XEP-0185 */
+
+#define NGX_FED_ID_LEN            40     /* at most */
+#define NGX_FED_ANSWER_TEXT       160
+
+
+/*
+ * An id of ours: it names the process that waits for its answer.  Its text is
+ * made of hex digits and fits a stanza id as well as a SIP branch.
+ */
+
+typedef struct {
+    ngx_uint_t                    slot;
+    uint32_t                      nonce;     /* of the process in the slot */
+    uint64_t                      seq;       /* of the request within it */
+} ngx_fed_id_t;
+
+
+/* an answer that arrived at another worker than the one that waits for it */
+
+typedef enum {
+    NGX_FED_ANSWER_STANZA = 0,    /* iq result or error, or a bounce */
+    NGX_FED_ANSWER_RESPONSE,      /* SIP final response */
+    NGX_FED_ANSWER_VERIFY         /* free for the XMPP leg's use */
+} ngx_fed_answer_e;
+
+
+struct ngx_fed_answer_s {
+    ngx_fed_answer_e              kind;
+    uint64_t                      seq;
+    ngx_fed_outcome_t             outcome;   /* strings lie in data */
+    ngx_str_t                     from;      /* domain the answer is from */
+    ngx_str_t                     to;        /* domain it is for */
+    u_char                        data[4 * NGX_FED_ANSWER_TEXT];
+};
+
+
+/* the streams on which a remote domain sends to one of ours, all workers */
+
+typedef struct {
+    uint32_t                      opened;
+    uint32_t                      closed;
+} ngx_fed_streams_t;
+
+
+typedef enum {
+    NGX_FED_COUNT_ACCEPTED = 0,
+    NGX_FED_COUNT_REFUSED,
+    NGX_FED_COUNT_FAILED,
+    NGX_FED_COUNT_LATE,
+    NGX_FED_COUNTS
+} ngx_fed_count_e;
+
+
+char *ngx_fed_zone_add(ngx_conf_t *cf, ngx_fed_conf_t *fcf, ngx_str_t *name,
+    ssize_t size);
+
+ngx_int_t ngx_fed_zone_init_module(ngx_cycle_t *cycle);
+ngx_int_t ngx_fed_zone_init_process(ngx_fed_conf_t *fcf, ngx_cycle_t *cycle);
+ngx_int_t ngx_fed_zone_listen(ngx_array_t *federations, ngx_cycle_t *cycle);
+void ngx_fed_zone_exit_process(ngx_fed_conf_t *fcf);
+
+ngx_uint_t ngx_fed_zone_counter(ngx_fed_conf_t *fcf, ngx_fed_kind_e kind,
+    ngx_fed_leg_t *source, ngx_fed_count_e count);
+
+u_char *ngx_fed_zone_secret(ngx_fed_conf_t *fcf);
+
+ngx_int_t ngx_fed_zone_admit(ngx_fed_conf_t *fcf, ngx_fed_domain_t *domain,
+    ngx_str_t *name);
+void ngx_fed_zone_count(ngx_fed_conf_t *fcf, ngx_fed_kind_e kind,
+    ngx_fed_leg_t *source, ngx_fed_count_e count);
+
+void ngx_fed_zone_stream_opened(ngx_fed_conf_t *fcf, ngx_str_t *remote,
+    ngx_str_t *local);
+void ngx_fed_zone_stream_closed(ngx_fed_conf_t *fcf, ngx_str_t *remote,
+    ngx_str_t *local);
+ngx_fed_streams_t ngx_fed_zone_streams(ngx_fed_conf_t *fcf, ngx_str_t *remote,
+    ngx_str_t *local);
+
+uint64_t ngx_fed_id_next(ngx_fed_conf_t *fcf);
+u_char *ngx_fed_id_text(ngx_fed_conf_t *fcf, u_char *dst, uint64_t seq);
+ngx_int_t ngx_fed_id_parse(ngx_fed_conf_t *fcf, u_char *text, size_t len,
+    ngx_fed_id_t *id);
+ngx_int_t ngx_fed_id_mine(ngx_fed_conf_t *fcf, ngx_fed_id_t *id);
+
+ngx_int_t ngx_fed_zone_hand_over(ngx_fed_conf_t *fcf, ngx_fed_leg_t *leg,
+    ngx_fed_id_t *id, ngx_fed_answer_t *answer);
+
+
+#endif /* _NGX_FED_ZONE_H_INCLUDED_ */

@@ -1,0 +1,1359 @@
+
+/*
+ * The front door: directives and their merging, start and stop of processes.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_stream.h>
+#include <ngx_stream_ssl_module.h>
+#include "ngx_fed.h"
+#include "ngx_xmpp.h"
+#include "ngx_sip.h"
+
+
+#define NGX_STREAM_FED_CONF     0x10000000
+
+#define NGX_XMPP_SIP_ZONE_MIN   (512 * 1024)
+
+
+#if (nginx_version >= 1025005)
+typedef ngx_stream_ssl_srv_conf_t  ngx_xmpp_sip_ssl_conf_t;
+#else
+typedef ngx_stream_ssl_conf_t  ngx_xmpp_sip_ssl_conf_t;
+#endif
+
+
+typedef struct {
+    ngx_array_t                   federations;   /* ngx_fed_conf_t * */
+} ngx_xmpp_sip_main_conf_t;
+
+
+typedef struct {
+    ngx_fed_conf_t               *fcf;
+    ngx_fed_leg_t                *leg;           /* NULL: not ours */
+    ngx_str_t                     name;
+    u_char                       *file;
+    ngx_uint_t                    line;
+    ngx_uint_t                    plain;         /* tls=off */
+} ngx_xmpp_sip_srv_conf_t;
+
+
+static void ngx_xmpp_sip_handler(ngx_stream_session_t *s);
+
+static ngx_int_t ngx_xmpp_sip_preconfiguration(ngx_conf_t *cf);
+static ngx_int_t ngx_xmpp_sip_postconfiguration(ngx_conf_t *cf);
+static void *ngx_xmpp_sip_create_main_conf(ngx_conf_t *cf);
+static void *ngx_xmpp_sip_create_srv_conf(ngx_conf_t *cf);
+static char *ngx_xmpp_sip_merge_srv_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+static char *ngx_xmpp_sip_merge_xmpp(ngx_conf_t *cf,
+    ngx_xmpp_sip_srv_conf_t *conf);
+static char *ngx_xmpp_sip_merge_sip(ngx_conf_t *cf,
+    ngx_xmpp_sip_srv_conf_t *conf);
+static int ngx_xmpp_sip_verify_callback(int ok, X509_STORE_CTX *store);
+
+static char *ngx_xmpp_sip_federation(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static ngx_fed_conf_t *ngx_xmpp_sip_create_federation(ngx_conf_t *cf,
+    ngx_str_t *name);
+static char *ngx_xmpp_sip_init_federation(ngx_conf_t *cf, ngx_fed_conf_t *fcf);
+static void ngx_xmpp_sip_init_limits(ngx_fed_conf_t *fcf);
+static ngx_ssl_t *ngx_xmpp_sip_create_ssl(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
+    ngx_uint_t certificate);
+static char *ngx_xmpp_sip_init_host(ngx_conf_t *cf, ngx_fed_conf_t *fcf);
+static char *ngx_xmpp_sip_listen(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_xmpp_sip_zone(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_xmpp_sip_domain(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_xmpp_sip_deny(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_xmpp_sip_default(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_xmpp_sip_permit(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_xmpp_sip_host(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_xmpp_sip_reconnect(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_xmpp_sip_status(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_xmpp_sip_password_file(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+static ngx_int_t ngx_xmpp_sip_init_module(ngx_cycle_t *cycle);
+static ngx_int_t ngx_xmpp_sip_init_process(ngx_cycle_t *cycle);
+static void ngx_xmpp_sip_exit_process(ngx_cycle_t *cycle);
+
+
+static ngx_conf_enum_t  ngx_xmpp_sip_confirm[] = {
+    { ngx_string("ping"), NGX_FED_CONFIRM_PING },
+    { ngx_string("write"), NGX_FED_CONFIRM_WRITE },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_bitmask_t  ngx_xmpp_sip_protocols[] = {
+    { ngx_string("TLSv1"), NGX_SSL_TLSv1 },
+    { ngx_string("TLSv1.1"), NGX_SSL_TLSv1_1 },
+    { ngx_string("TLSv1.2"), NGX_SSL_TLSv1_2 },
+    { ngx_string("TLSv1.3"), NGX_SSL_TLSv1_3 },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_num_bounds_t  ngx_xmpp_sip_positive = {
+    ngx_conf_check_num_bounds, 1, 1000000
+};
+
+static ngx_conf_num_bounds_t  ngx_xmpp_sip_depth = {
+    ngx_conf_check_num_bounds, 4, 1024
+};
+
+static ngx_conf_num_bounds_t  ngx_xmpp_sip_attempts = {
+    ngx_conf_check_num_bounds, 2, 5
+};
+
+static ngx_conf_num_bounds_t  ngx_xmpp_sip_message_statuses = {
+    ngx_conf_check_num_bounds, 200, 202
+};
+
+
+#define ngx_xmpp_sip_command(name, type, set, field, post)                    \
+    { ngx_string(name),                                                       \
+      NGX_STREAM_FED_CONF|type,                                               \
+      set,                                                                    \
+      NGX_STREAM_SRV_CONF_OFFSET,                                             \
+      offsetof(ngx_fed_conf_t, field),                                        \
+      post }
+
+#define ngx_xmpp_sip_msec(name, field)                                        \
+    ngx_xmpp_sip_command(name, NGX_CONF_TAKE1, ngx_conf_set_msec_slot, field, \
+                         NULL)
+
+#define ngx_xmpp_sip_size(name, field)                                        \
+    ngx_xmpp_sip_command(name, NGX_CONF_TAKE1, ngx_conf_set_size_slot, field, \
+                         NULL)
+
+#define ngx_xmpp_sip_flag(name, field)                                        \
+    ngx_xmpp_sip_command(name, NGX_CONF_FLAG, ngx_conf_set_flag_slot, field,  \
+                         NULL)
+
+#define ngx_xmpp_sip_num(name, field, bounds)                                 \
+    ngx_xmpp_sip_command(name, NGX_CONF_TAKE1, ngx_conf_set_num_slot, field,  \
+                         &bounds)
+
+
+static ngx_command_t  ngx_xmpp_sip_commands[] = {
+
+    { ngx_string("federation"),
+      NGX_STREAM_MAIN_CONF|NGX_CONF_BLOCK|NGX_CONF_TAKE1,
+      ngx_xmpp_sip_federation,
+      0,
+      0,
+      NULL },
+
+    { ngx_string("xmpp_federation"),
+      NGX_STREAM_SRV_CONF|NGX_CONF_TAKE12,
+      ngx_xmpp_sip_listen,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      &ngx_xmpp_leg },
+
+    { ngx_string("sip_federation"),
+      NGX_STREAM_SRV_CONF|NGX_CONF_TAKE1,
+      ngx_xmpp_sip_listen,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      &ngx_sip_leg },
+
+    /* within the federation block */
+
+    { ngx_string("zone"),
+      NGX_STREAM_FED_CONF|NGX_CONF_TAKE2,
+      ngx_xmpp_sip_zone,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("sip_domain"),
+      NGX_STREAM_FED_CONF|NGX_CONF_1MORE,
+      ngx_xmpp_sip_domain,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      &ngx_sip_leg },
+
+    { ngx_string("xmpp_domain"),
+      NGX_STREAM_FED_CONF|NGX_CONF_1MORE,
+      ngx_xmpp_sip_domain,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      &ngx_xmpp_leg },
+
+    { ngx_string("deny"),
+      NGX_STREAM_FED_CONF|NGX_CONF_1MORE,
+      ngx_xmpp_sip_deny,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("default"),
+      NGX_STREAM_FED_CONF|NGX_CONF_1MORE,
+      ngx_xmpp_sip_default,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("permit"),
+      NGX_STREAM_FED_CONF|NGX_CONF_1MORE,
+      ngx_xmpp_sip_permit,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("sip_host"),
+      NGX_STREAM_FED_CONF|NGX_CONF_TAKE1,
+      ngx_xmpp_sip_host,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("reconnect_delay"),
+      NGX_STREAM_FED_CONF|NGX_CONF_TAKE12,
+      ngx_xmpp_sip_reconnect,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("unavailable_status"),
+      NGX_STREAM_FED_CONF|NGX_CONF_TAKE1,
+      ngx_xmpp_sip_status,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("ssl_password_file"),
+      NGX_STREAM_FED_CONF|NGX_CONF_TAKE1,
+      ngx_xmpp_sip_password_file,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    ngx_xmpp_sip_command("dialback_secret", NGX_CONF_TAKE1,
+                         ngx_conf_set_str_slot, dialback_secret, NULL),
+
+    ngx_xmpp_sip_command("ssl_certificate", NGX_CONF_TAKE1,
+                         ngx_conf_set_str_array_slot, certificates, NULL),
+
+    ngx_xmpp_sip_command("ssl_certificate_key", NGX_CONF_TAKE1,
+                         ngx_conf_set_str_array_slot, certificate_keys, NULL),
+
+    ngx_xmpp_sip_command("ssl_trusted_certificate", NGX_CONF_TAKE1,
+                         ngx_conf_set_str_slot, trusted_certificate, NULL),
+
+    ngx_xmpp_sip_command("ssl_crl", NGX_CONF_TAKE1,
+                         ngx_conf_set_str_slot, crl, NULL),
+
+    ngx_xmpp_sip_command("ssl_ciphers", NGX_CONF_TAKE1,
+                         ngx_conf_set_str_slot, ciphers, NULL),
+
+    ngx_xmpp_sip_command("ssl_protocols", NGX_CONF_1MORE,
+                         ngx_conf_set_bitmask_slot, protocols,
+                         &ngx_xmpp_sip_protocols),
+
+    ngx_xmpp_sip_command("ssl_conf_command", NGX_CONF_TAKE2,
+                         ngx_conf_set_keyval_slot, conf_commands, NULL),
+
+    ngx_xmpp_sip_num("ssl_verify_depth", verify_depth, ngx_xmpp_sip_positive),
+
+    ngx_xmpp_sip_command("confirm", NGX_CONF_TAKE1, ngx_conf_set_enum_slot,
+                         confirm, &ngx_xmpp_sip_confirm),
+
+    ngx_xmpp_sip_flag("log_bodies", log_bodies),
+    ngx_xmpp_sip_flag("private_addresses", private_addresses),
+    ngx_xmpp_sip_flag("mask_recipients", mask_recipients),
+    ngx_xmpp_sip_flag("message_6xx", message_6xx),
+    ngx_xmpp_sip_flag("mirror_chat", mirror_chat),
+
+    ngx_xmpp_sip_num("message_status", message_status,
+                     ngx_xmpp_sip_message_statuses),
+
+    ngx_xmpp_sip_msec("connect_timeout", connect_timeout),
+    ngx_xmpp_sip_msec("handshake_timeout", handshake_timeout),
+    ngx_xmpp_sip_msec("dialback_timeout", dialback_timeout),
+    ngx_xmpp_sip_msec("transaction_timeout", transaction_timeout),
+    ngx_xmpp_sip_msec("trying_timeout", trying_timeout),
+    ngx_xmpp_sip_msec("confirm_timeout", confirm_timeout),
+    ngx_xmpp_sip_msec("close_timeout", close_timeout),
+    ngx_xmpp_sip_msec("xmpp_keepalive", xmpp_keepalive),
+    ngx_xmpp_sip_msec("sip_keepalive", sip_keepalive),
+    ngx_xmpp_sip_msec("xmpp_idle_timeout", xmpp_idle_timeout),
+    ngx_xmpp_sip_msec("sip_idle_timeout", sip_idle_timeout),
+    ngx_xmpp_sip_msec("sip_read_timeout", sip_read_timeout),
+
+    ngx_xmpp_sip_size("stanza_size", stanza_size),
+    ngx_xmpp_sip_size("preauth_size", preauth_size),
+    ngx_xmpp_sip_size("sip_header_size", sip_header_size),
+    ngx_xmpp_sip_size("sip_body_size", sip_body_size),
+    ngx_xmpp_sip_size("output_size", output_size),
+
+    ngx_xmpp_sip_num("xml_depth", xml_depth, ngx_xmpp_sip_depth),
+    ngx_xmpp_sip_num("xml_attributes", xml_attributes, ngx_xmpp_sip_depth),
+    ngx_xmpp_sip_num("sasl_attempts", sasl_attempts, ngx_xmpp_sip_attempts),
+    ngx_xmpp_sip_num("stream_domains", stream_domains, ngx_xmpp_sip_positive),
+    ngx_xmpp_sip_num("domain_queue", domain_queue, ngx_xmpp_sip_positive),
+    ngx_xmpp_sip_num("pair_queue", pair_queue, ngx_xmpp_sip_positive),
+    ngx_xmpp_sip_num("link_events", link_events, ngx_xmpp_sip_positive),
+
+      ngx_null_command
+};
+
+
+static ngx_stream_module_t  ngx_xmpp_sip_module_ctx = {
+    ngx_xmpp_sip_preconfiguration,         /* preconfiguration */
+    ngx_xmpp_sip_postconfiguration,        /* postconfiguration */
+
+    ngx_xmpp_sip_create_main_conf,         /* create main configuration */
+    NULL,                                  /* init main configuration */
+
+    ngx_xmpp_sip_create_srv_conf,          /* create server configuration */
+    ngx_xmpp_sip_merge_srv_conf            /* merge server configuration */
+};
+
+
+ngx_module_t  ngx_xmpp_sip_module = {
+    NGX_MODULE_V1,
+    &ngx_xmpp_sip_module_ctx,              /* module context */
+    ngx_xmpp_sip_commands,                 /* module directives */
+    NGX_STREAM_MODULE,                     /* module type */
+    NULL,                                  /* init master */
+    ngx_xmpp_sip_init_module,              /* init module */
+    ngx_xmpp_sip_init_process,             /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    ngx_xmpp_sip_exit_process,             /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+static void
+ngx_xmpp_sip_handler(ngx_stream_session_t *s)
+{
+    ngx_xmpp_sip_srv_conf_t  *sscf;
+    ngx_xmpp_sip_ssl_conf_t  *sslcf;
+
+    sscf = ngx_stream_get_module_srv_conf(s, ngx_xmpp_sip_module);
+
+    if (sscf->leg == &ngx_sip_leg) {
+        ngx_sip_accept(s, sscf->fcf);
+        return;
+    }
+
+    sslcf = ngx_stream_get_module_srv_conf(s, ngx_stream_ssl_module);
+
+    ngx_xmpp_accept(s, sscf->fcf, sslcf->ssl.ctx ? &sslcf->ssl : NULL);
+}
+
+
+static ngx_int_t
+ngx_xmpp_sip_preconfiguration(ngx_conf_t *cf)
+{
+    return ngx_fed_variables_add(cf);
+}
+
+
+static void *
+ngx_xmpp_sip_create_main_conf(ngx_conf_t *cf)
+{
+    ngx_xmpp_sip_main_conf_t  *smcf;
+
+    smcf = ngx_pcalloc(cf->pool, sizeof(ngx_xmpp_sip_main_conf_t));
+    if (smcf == NULL) {
+        return NULL;
+    }
+
+    if (ngx_array_init(&smcf->federations, cf->pool, 2,
+                       sizeof(ngx_fed_conf_t *))
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return smcf;
+}
+
+
+static void *
+ngx_xmpp_sip_create_srv_conf(ngx_conf_t *cf)
+{
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     conf->fcf = NULL;
+     *     conf->leg = NULL;
+     *     conf->name = { 0, NULL };
+     *     conf->plain = 0;
+     */
+
+    return ngx_pcalloc(cf->pool, sizeof(ngx_xmpp_sip_srv_conf_t));
+}
+
+
+static char *
+ngx_xmpp_sip_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_xmpp_sip_srv_conf_t *conf = child;
+
+    ngx_uint_t                  i;
+    ngx_fed_conf_t            **fcf;
+    ngx_xmpp_sip_main_conf_t   *smcf;
+
+    if (conf->leg == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    smcf = ngx_stream_conf_get_module_main_conf(cf, ngx_xmpp_sip_module);
+    fcf = smcf->federations.elts;
+
+    for (i = 0; i < smcf->federations.nelts; i++) {
+
+        if (fcf[i]->name.len == conf->name.len
+            && ngx_memcmp(fcf[i]->name.data, conf->name.data, conf->name.len)
+               == 0)
+        {
+            conf->fcf = fcf[i];
+            break;
+        }
+    }
+
+    if (conf->fcf == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "unknown federation \"%V\" in %s:%ui",
+                      &conf->name, conf->file, conf->line);
+        return NGX_CONF_ERROR;
+    }
+
+    return (conf->leg == &ngx_xmpp_leg) ? ngx_xmpp_sip_merge_xmpp(cf, conf)
+                                        : ngx_xmpp_sip_merge_sip(cf, conf);
+}
+
+
+/*
+ * The XMPP listener asks for the certificate of the peer by itself, and refuses
+ * no peer for it: dialback may follow (RFC 6120, 5.4.3.1).
+ */
+
+static char *
+ngx_xmpp_sip_merge_xmpp(ngx_conf_t *cf, ngx_xmpp_sip_srv_conf_t *conf)
+{
+    SSL_CTX                  *ctx;
+    ngx_xmpp_sip_ssl_conf_t  *sslcf;
+
+    sslcf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_ssl_module);
+    ctx = sslcf->ssl.ctx;
+
+    if (conf->plain) {
+        return NGX_CONF_OK;
+    }
+
+    if (ctx == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "no \"ssl_certificate\" is defined for "
+                      "the \"xmpp_federation\" directive in %s:%ui",
+                      conf->file, conf->line);
+        return NGX_CONF_ERROR;
+    }
+
+    /* RFC 9325, 3.1.1 */
+
+    SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, ngx_xmpp_sip_verify_callback);
+    SSL_CTX_set_purpose(ctx, X509_PURPOSE_ANY);
+
+    return NGX_CONF_OK;
+}
+
+
+static int
+ngx_xmpp_sip_verify_callback(int ok, X509_STORE_CTX *store)
+{
+    return 1;
+}
+
+
+/*
+ * What a SIP peer may do with its certificate is a matter of its domain, which
+ * is not known yet when TLS asks.
+ */
+
+static char *
+ngx_xmpp_sip_merge_sip(ngx_conf_t *cf, ngx_xmpp_sip_srv_conf_t *conf)
+{
+    ngx_xmpp_sip_ssl_conf_t  *sslcf;
+
+    sslcf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_ssl_module);
+
+    if (sslcf->ssl.ctx == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    if (sslcf->verify == 0) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"ssl_verify_client on\" is needed for "
+                      "the \"sip_federation\" directive in %s:%ui: "
+                      "a SIP peer is known by its certificate",
+                      conf->file, conf->line);
+        return NGX_CONF_ERROR;
+    }
+
+    SSL_CTX_set_purpose(sslcf->ssl.ctx, X509_PURPOSE_ANY);
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_xmpp_sip_postconfiguration(ngx_conf_t *cf)
+{
+    ngx_uint_t                    i;
+    ngx_fed_conf_t              **fcf;
+    ngx_fed_domain_t             *domain;
+    ngx_xmpp_sip_main_conf_t     *smcf;
+    ngx_stream_core_srv_conf_t   *cscf;
+
+    smcf = ngx_stream_conf_get_module_main_conf(cf, ngx_xmpp_sip_module);
+    cscf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_core_module);
+
+    fcf = smcf->federations.elts;
+
+    for (i = 0; i < smcf->federations.nelts; i++) {
+
+        fcf[i]->resolver = cscf->resolver;
+        fcf[i]->resolver_timeout = cscf->resolver_timeout;
+
+        if (fcf[i]->resolver_timeout == NGX_CONF_UNSET_MSEC) {
+            fcf[i]->resolver_timeout = 30000;
+        }
+
+        if (cscf->resolver && cscf->resolver->connections.nelts) {
+            continue;
+        }
+
+        if (fcf[i]->resolver == NULL) {
+            fcf[i]->resolver = ngx_resolver_create(cf, NULL, 0);
+            if (fcf[i]->resolver == NULL) {
+                return NGX_ERROR;
+            }
+        }
+
+        if (!ngx_fed_domain_needs_resolver(fcf[i], &domain)) {
+            continue;
+        }
+
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "no \"resolver\" is defined in \"stream\" to find "
+                      "%s%s%V in %s:%ui",
+                      domain->any ? "the default domains" : "",
+                      domain->wildcard ? "*." : "", &domain->name,
+                      domain->file, domain->line);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* federation name { ... } */
+
+static char *
+ngx_xmpp_sip_federation(ngx_conf_t *cf, ngx_command_t *cmd, void *dummy)
+{
+    char                       *rv;
+    ngx_str_t                  *value;
+    ngx_uint_t                  i;
+    ngx_conf_t                  pcf;
+    ngx_fed_conf_t             *fcf, **fcfp;
+    ngx_stream_conf_ctx_t      *ctx;
+    ngx_xmpp_sip_main_conf_t   *smcf;
+
+    value = cf->args->elts;
+
+    smcf = ngx_stream_conf_get_module_main_conf(cf, ngx_xmpp_sip_module);
+    fcfp = smcf->federations.elts;
+
+    for (i = 0; i < smcf->federations.nelts; i++) {
+
+        if (fcfp[i]->name.len == value[1].len
+            && ngx_memcmp(fcfp[i]->name.data, value[1].data, value[1].len) == 0)
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "duplicate federation \"%V\", it was first "
+                               "given in %s:%ui",
+                               &value[1], fcfp[i]->file, fcfp[i]->line);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    fcf = ngx_xmpp_sip_create_federation(cf, &value[1]);
+    if (fcf == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    fcfp = ngx_array_push(&smcf->federations);
+    if (fcfp == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *fcfp = fcf;
+
+    ctx = ngx_pcalloc(cf->pool, sizeof(ngx_stream_conf_ctx_t));
+    if (ctx == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ctx->main_conf = fcf->ctx->main_conf;
+
+    ctx->srv_conf = ngx_pcalloc(cf->pool,
+                                sizeof(void *) * ngx_stream_max_module);
+    if (ctx->srv_conf == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ctx->srv_conf[ngx_xmpp_sip_module.ctx_index] = fcf;
+
+    pcf = *cf;
+    cf->ctx = ctx;
+    cf->cmd_type = NGX_STREAM_FED_CONF;
+
+    rv = ngx_conf_parse(cf, NULL);
+
+    *cf = pcf;
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    return ngx_xmpp_sip_init_federation(cf, fcf);
+}
+
+
+static ngx_fed_conf_t *
+ngx_xmpp_sip_create_federation(ngx_conf_t *cf, ngx_str_t *name)
+{
+    ngx_fed_conf_t  *fcf;
+
+    fcf = ngx_pcalloc(cf->pool, sizeof(ngx_fed_conf_t));
+    if (fcf == NULL) {
+        return NULL;
+    }
+
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     fcf->protocols = 0;
+     *     fcf->dialback_secret = { 0, NULL };
+     *     fcf->trusted_certificate = { 0, NULL };
+     *     fcf->crl = { 0, NULL };
+     *     fcf->ciphers = { 0, NULL };
+     */
+
+    fcf->name = *name;
+    fcf->file = cf->conf_file->file.name.data;
+    fcf->line = cf->conf_file->line;
+    fcf->ctx = cf->ctx;
+    fcf->xmpp = &ngx_xmpp_leg;
+    fcf->sip = &ngx_sip_leg;
+
+    fcf->certificates = NGX_CONF_UNSET_PTR;
+    fcf->certificate_keys = NGX_CONF_UNSET_PTR;
+    fcf->conf_commands = NGX_CONF_UNSET_PTR;
+    fcf->passwords = NGX_CONF_UNSET_PTR;
+    fcf->verify_depth = NGX_CONF_UNSET_UINT;
+
+    fcf->confirm = NGX_CONF_UNSET_UINT;
+    fcf->log_bodies = NGX_CONF_UNSET;
+    fcf->private_addresses = NGX_CONF_UNSET;
+    fcf->mask_recipients = NGX_CONF_UNSET;
+    fcf->message_6xx = NGX_CONF_UNSET;
+    fcf->mirror_chat = NGX_CONF_UNSET;
+    fcf->message_status = NGX_CONF_UNSET_UINT;
+
+    fcf->connect_timeout = NGX_CONF_UNSET_MSEC;
+    fcf->handshake_timeout = NGX_CONF_UNSET_MSEC;
+    fcf->dialback_timeout = NGX_CONF_UNSET_MSEC;
+    fcf->transaction_timeout = NGX_CONF_UNSET_MSEC;
+    fcf->trying_timeout = NGX_CONF_UNSET_MSEC;
+    fcf->confirm_timeout = NGX_CONF_UNSET_MSEC;
+    fcf->close_timeout = NGX_CONF_UNSET_MSEC;
+    fcf->xmpp_keepalive = NGX_CONF_UNSET_MSEC;
+    fcf->sip_keepalive = NGX_CONF_UNSET_MSEC;
+    fcf->xmpp_idle_timeout = NGX_CONF_UNSET_MSEC;
+    fcf->sip_idle_timeout = NGX_CONF_UNSET_MSEC;
+    fcf->sip_read_timeout = NGX_CONF_UNSET_MSEC;
+    fcf->reconnect_delay = NGX_CONF_UNSET_MSEC;
+    fcf->reconnect_max = NGX_CONF_UNSET_MSEC;
+
+    fcf->stanza_size = NGX_CONF_UNSET_SIZE;
+    fcf->preauth_size = NGX_CONF_UNSET_SIZE;
+    fcf->sip_header_size = NGX_CONF_UNSET_SIZE;
+    fcf->sip_body_size = NGX_CONF_UNSET_SIZE;
+    fcf->output_size = NGX_CONF_UNSET_SIZE;
+    fcf->xml_depth = NGX_CONF_UNSET_UINT;
+    fcf->xml_attributes = NGX_CONF_UNSET_UINT;
+    fcf->sasl_attempts = NGX_CONF_UNSET_UINT;
+    fcf->stream_domains = NGX_CONF_UNSET_UINT;
+    fcf->domain_queue = NGX_CONF_UNSET_UINT;
+    fcf->pair_queue = NGX_CONF_UNSET_UINT;
+    fcf->link_events = NGX_CONF_UNSET_UINT;
+
+    if (ngx_array_init(&fcf->domains, cf->pool, 8, sizeof(ngx_fed_domain_t *))
+        != NGX_OK
+        || ngx_array_init(&fcf->denied, cf->pool, 4, sizeof(ngx_fed_domain_t *))
+           != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return fcf;
+}
+
+
+/* The block was read: defaults, and what does not go together. */
+
+static char *
+ngx_xmpp_sip_init_federation(ngx_conf_t *cf, ngx_fed_conf_t *fcf)
+{
+    char  *rv;
+
+    if (fcf->shm_zone == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "no \"zone\" is defined for federation \"%V\" in %s:%ui",
+                      &fcf->name, fcf->file, fcf->line);
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_xmpp_sip_init_limits(fcf);
+
+    if (fcf->stanza_size < 10000 || fcf->sip_header_size < 16384) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"%s\" of federation \"%V\" in %s:%ui is too small: "
+                      "%s",
+                      fcf->stanza_size < 10000 ? "stanza_size"
+                                               : "sip_header_size",
+                      &fcf->name, fcf->file, fcf->line,
+                      fcf->stanza_size < 10000 ? "RFC 6120 has 10000 at least"
+                                               : "it must be 16k at least");
+        return NGX_CONF_ERROR;
+    }
+
+    if (fcf->trying_timeout + fcf->confirm_timeout >= fcf->transaction_timeout)
+    {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"confirm_timeout\" and \"trying_timeout\" together "
+                      "must be less than \"transaction_timeout\" in "
+                      "federation \"%V\" in %s:%ui",
+                      &fcf->name, fcf->file, fcf->line);
+        return NGX_CONF_ERROR;
+    }
+
+    rv = ngx_fed_domain_init(cf, fcf);
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    if ((fcf->certificates == NULL) != (fcf->certificate_keys == NULL)
+        || (fcf->certificates
+            && fcf->certificates->nelts != fcf->certificate_keys->nelts))
+    {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "each \"ssl_certificate\" of federation \"%V\" needs "
+                      "a \"ssl_certificate_key\" in %s:%ui",
+                      &fcf->name, fcf->file, fcf->line);
+        return NGX_CONF_ERROR;
+    }
+
+    fcf->xmpp_ssl = ngx_xmpp_sip_create_ssl(cf, fcf, 1);
+    fcf->sip_ssl = ngx_xmpp_sip_create_ssl(cf, fcf, 1);
+    fcf->verify_ssl = ngx_xmpp_sip_create_ssl(cf, fcf, 0);
+
+    if (fcf->xmpp_ssl == NULL || fcf->sip_ssl == NULL
+        || fcf->verify_ssl == NULL)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_xmpp_sip_init_host(cf, fcf);
+}
+
+
+/* conformance to RFC 3261, RFC 4320, RFC 6120 and XEP-0205 */
+
+static void
+ngx_xmpp_sip_init_limits(ngx_fed_conf_t *fcf)
+{
+    ngx_conf_init_uint_value(fcf->confirm, NGX_FED_CONFIRM_PING);
+    ngx_conf_init_value(fcf->log_bodies, 0);
+    ngx_conf_init_value(fcf->private_addresses, 0);
+    ngx_conf_init_value(fcf->mask_recipients, 0);
+    ngx_conf_init_value(fcf->message_6xx, 1);
+    ngx_conf_init_value(fcf->mirror_chat, 0);
+    ngx_conf_init_uint_value(fcf->message_status, 202);
+
+    if (fcf->unavailable_status == 0) {
+        fcf->unavailable_status = 403;
+    }
+
+    ngx_conf_init_msec_value(fcf->connect_timeout, 10000);
+    ngx_conf_init_msec_value(fcf->handshake_timeout, 30000);
+    ngx_conf_init_msec_value(fcf->dialback_timeout, 30000);
+    ngx_conf_init_msec_value(fcf->transaction_timeout, 32000);
+    ngx_conf_init_msec_value(fcf->trying_timeout, 3500);
+    ngx_conf_init_msec_value(fcf->confirm_timeout, 20000);
+    ngx_conf_init_msec_value(fcf->close_timeout, 10000);
+    ngx_conf_init_msec_value(fcf->xmpp_keepalive, 300000);
+    ngx_conf_init_msec_value(fcf->sip_keepalive, 110000);
+    ngx_conf_init_msec_value(fcf->xmpp_idle_timeout, 3600000);
+    ngx_conf_init_msec_value(fcf->sip_idle_timeout, 3600000);
+    ngx_conf_init_msec_value(fcf->sip_read_timeout, 32000);
+    ngx_conf_init_msec_value(fcf->reconnect_delay, 1000);
+    ngx_conf_init_msec_value(fcf->reconnect_max, 60000);
+
+    ngx_conf_init_size_value(fcf->stanza_size, 262144);
+    ngx_conf_init_size_value(fcf->preauth_size, 16384);
+    ngx_conf_init_size_value(fcf->sip_header_size, 65536);
+    ngx_conf_init_size_value(fcf->sip_body_size, 65536);
+    ngx_conf_init_size_value(fcf->output_size, 1024 * 1024);
+    ngx_conf_init_uint_value(fcf->xml_depth, 64);
+    ngx_conf_init_uint_value(fcf->xml_attributes, 64);
+    ngx_conf_init_uint_value(fcf->sasl_attempts, 3);
+    ngx_conf_init_uint_value(fcf->stream_domains, 50);
+    ngx_conf_init_uint_value(fcf->domain_queue, 1000);
+    ngx_conf_init_uint_value(fcf->pair_queue, 100);
+    ngx_conf_init_uint_value(fcf->link_events, 4096);
+
+    ngx_conf_init_uint_value(fcf->verify_depth, 5);
+    ngx_conf_init_ptr_value(fcf->certificates, NULL);
+    ngx_conf_init_ptr_value(fcf->certificate_keys, NULL);
+    ngx_conf_init_ptr_value(fcf->conf_commands, NULL);
+    ngx_conf_init_ptr_value(fcf->passwords, NULL);
+
+    if (fcf->protocols == 0) {
+        fcf->protocols = NGX_CONF_BITMASK_SET|NGX_SSL_TLSv1_2|NGX_SSL_TLSv1_3;
+    }
+
+    if (fcf->ciphers.len == 0) {
+        ngx_str_set(&fcf->ciphers, "HIGH:!aNULL:!MD5");
+    }
+}
+
+
+/* A TLS context for dialling, or, without a certificate, for verifying. */
+
+static ngx_ssl_t *
+ngx_xmpp_sip_create_ssl(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
+    ngx_uint_t certificate)
+{
+    ngx_ssl_t           *ssl;
+    ngx_pool_cleanup_t  *cln;
+
+    ssl = ngx_pcalloc(cf->pool, sizeof(ngx_ssl_t));
+    if (ssl == NULL) {
+        return NULL;
+    }
+
+    ssl->log = cf->log;
+
+    if (ngx_ssl_create(ssl, fcf->protocols, NULL) != NGX_OK) {
+        return NULL;
+    }
+
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln == NULL) {
+        ngx_ssl_cleanup_ctx(ssl);
+        return NULL;
+    }
+
+    cln->handler = ngx_ssl_cleanup_ctx;
+    cln->data = ssl;
+
+    if (ngx_ssl_ciphers(cf, ssl, &fcf->ciphers, 0) != NGX_OK) {
+        return NULL;
+    }
+
+    if (certificate && fcf->certificates
+        && ngx_ssl_certificates(cf, ssl, fcf->certificates,
+                                fcf->certificate_keys, fcf->passwords)
+           != NGX_OK)
+    {
+        return NULL;
+    }
+
+    if (fcf->trusted_certificate.len == 0) {
+
+        /* that of the system */
+
+        if (SSL_CTX_set_default_verify_paths(ssl->ctx) == 0) {
+            ngx_ssl_error(NGX_LOG_EMERG, cf->log, 0,
+                          "SSL_CTX_set_default_verify_paths() failed");
+            return NULL;
+        }
+
+        SSL_CTX_set_verify_depth(ssl->ctx, (int) fcf->verify_depth);
+
+    } else if (ngx_ssl_trusted_certificate(cf, ssl, &fcf->trusted_certificate,
+                                           fcf->verify_depth)
+               != NGX_OK)
+    {
+        return NULL;
+    }
+
+    if (ngx_ssl_crl(cf, ssl, &fcf->crl) != NGX_OK) {
+        return NULL;
+    }
+
+    if (ngx_ssl_conf_commands(cf, ssl, fcf->conf_commands) != NGX_OK) {
+        return NULL;
+    }
+
+    /* the legs judge what a certificate may be used for */
+
+    SSL_CTX_set_purpose(ssl->ctx, X509_PURPOSE_ANY);
+    SSL_CTX_set_verify(ssl->ctx, SSL_VERIFY_NONE, NULL);
+
+    return ssl;
+}
+
+
+/* The name by which SIP peers know us: a DNS name of our certificate. */
+
+static char *
+ngx_xmpp_sip_init_host(ngx_conf_t *cf, ngx_fed_conf_t *fcf)
+{
+    X509                 *cert;
+    ngx_uint_t            i;
+    ngx_array_t          *names;
+    ngx_fed_cert_name_t  *name;
+
+    if (fcf->port == 0) {
+        fcf->port = 5061;
+    }
+
+    if (fcf->host.len) {
+        return NGX_CONF_OK;
+    }
+
+    fcf->host = cf->cycle->hostname;
+
+    cert = SSL_CTX_get0_certificate(fcf->sip_ssl->ctx);
+
+    if (cert == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    names = ngx_fed_cert_names(cf->pool, cert);
+    if (names == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    name = names->elts;
+
+    for (i = 0; i < names->nelts; i++) {
+
+        if ((name[i].type == NGX_FED_CERT_DNS
+             || name[i].type == NGX_FED_CERT_CN)
+            && name[i].value.data[0] != '*')
+        {
+            /* a common name may be anything */
+
+            if (ngx_fed_address_domain(cf->pool, &name[i].value, &fcf->host)
+                == NGX_OK)
+            {
+                return NGX_CONF_OK;
+            }
+
+            fcf->host = cf->cycle->hostname;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* xmpp_federation name [tls=off]; sip_federation name */
+
+static char *
+ngx_xmpp_sip_listen(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_xmpp_sip_srv_conf_t *sscf = conf;
+
+    ngx_str_t                   *value;
+    ngx_stream_core_srv_conf_t  *cscf;
+#if (nginx_version < 1025005)
+    ngx_xmpp_sip_ssl_conf_t     *sslcf;
+#endif
+
+    if (sscf->leg) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    sscf->leg = cmd->post;
+    sscf->name = value[1];
+    sscf->file = cf->conf_file->file.name.data;
+    sscf->line = cf->conf_file->line;
+
+    if (cf->args->nelts == 3) {
+
+        if (ngx_strcmp(value[2].data, "tls=off") != 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\"", &value[2]);
+            return NGX_CONF_ERROR;
+        }
+
+        sscf->plain = 1;
+    }
+
+    cscf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_core_module);
+    cscf->handler = ngx_xmpp_sip_handler;
+
+#if (nginx_version < 1025005)
+
+    /* no "listen ... ssl", but the context is needed for STARTTLS */
+
+    if (sscf->leg == &ngx_xmpp_leg && !sscf->plain) {
+        sslcf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_ssl_module);
+
+        sslcf->listen = 1;
+        sslcf->file = sscf->file;
+        sslcf->line = sscf->line;
+    }
+
+#endif
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_xmpp_sip_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_fed_conf_t *fcf = conf;
+
+    ssize_t     size;
+    ngx_str_t  *value;
+
+    if (fcf->shm_zone) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    size = ngx_parse_size(&value[2]);
+
+    if (size == NGX_ERROR) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid zone size \"%V\"", &value[2]);
+        return NGX_CONF_ERROR;
+    }
+
+    if (size < (ssize_t) NGX_XMPP_SIP_ZONE_MIN) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "zone \"%V\" is too small, it must be 512k at least",
+                           &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_fed_zone_add(cf, fcf, &value[1], size);
+}
+
+
+static char *
+ngx_xmpp_sip_domain(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    return ngx_fed_domain_line(cf, conf, cmd->post);
+}
+
+
+static char *
+ngx_xmpp_sip_deny(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    return ngx_fed_domain_deny(cf, conf);
+}
+
+
+static char *
+ngx_xmpp_sip_default(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    return ngx_fed_domain_default(cf, conf);
+}
+
+
+/* permit value ... : a value that is empty or "0" refuses the event */
+
+static char *
+ngx_xmpp_sip_permit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_fed_conf_t *fcf = conf;
+
+    void                                *ctx;
+    ngx_str_t                           *value;
+    ngx_uint_t                           i;
+    ngx_stream_complex_value_t          *cv;
+    ngx_stream_compile_complex_value_t   ccv;
+
+    if (fcf->permit == NULL) {
+        fcf->permit = ngx_array_create(cf->pool, 2,
+                                       sizeof(ngx_stream_complex_value_t));
+        if (fcf->permit == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        cv = ngx_array_push(fcf->permit);
+        if (cv == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        ngx_memzero(&ccv, sizeof(ngx_stream_compile_complex_value_t));
+
+        ccv.cf = cf;
+        ccv.value = &value[i];
+        ccv.complex_value = cv;
+
+        /* variables are those of stream {} */
+
+        ctx = cf->ctx;
+        cf->ctx = fcf->ctx;
+
+        if (ngx_stream_compile_complex_value(&ccv) != NGX_OK) {
+            cf->ctx = ctx;
+            return NGX_CONF_ERROR;
+        }
+
+        cf->ctx = ctx;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_xmpp_sip_host(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_fed_conf_t *fcf = conf;
+
+    u_char     *p;
+    ngx_int_t   port;
+    ngx_str_t  *value, host;
+
+    if (fcf->host.len) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    host = value[1];
+    port = 5061;
+
+    p = ngx_strlchr(host.data, host.data + host.len, ':');
+
+    if (p) {
+        port = ngx_atoi(p + 1, host.data + host.len - p - 1);
+        host.len = p - host.data;
+    }
+
+    if (port < 1 || port > 65535
+        || ngx_fed_address_domain(cf->pool, &host, &fcf->host) != NGX_OK)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid host \"%V\", it must be a name, maybe with "
+                           "a port", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    fcf->port = (in_port_t) port;
+
+    return NGX_CONF_OK;
+}
+
+
+/* reconnect_delay first [max] */
+
+static char *
+ngx_xmpp_sip_reconnect(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_fed_conf_t *fcf = conf;
+
+    ngx_int_t   ms;
+    ngx_str_t  *value;
+
+    if (fcf->reconnect_delay != NGX_CONF_UNSET_MSEC) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    ms = ngx_parse_time(&value[1], 0);
+    if (ms == NGX_ERROR || ms == 0) {
+        return "invalid value";
+    }
+
+    fcf->reconnect_delay = ms;
+    fcf->reconnect_max = ngx_max(fcf->reconnect_delay, 60000);
+
+    if (cf->args->nelts == 3) {
+
+        ms = ngx_parse_time(&value[2], 0);
+        if (ms == NGX_ERROR || (ngx_msec_t) ms < fcf->reconnect_delay) {
+            return "invalid value";
+        }
+
+        fcf->reconnect_max = ms;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_xmpp_sip_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_fed_conf_t *fcf = conf;
+
+    ngx_str_t  *value;
+
+    if (fcf->unavailable_status) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "403") == 0) {
+        fcf->unavailable_status = 403;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strcmp(value[1].data, "480") == 0) {
+        fcf->unavailable_status = 480;
+        return NGX_CONF_OK;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid value \"%V\", it must be 403 or 480", &value[1]);
+
+    return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_xmpp_sip_password_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_fed_conf_t *fcf = conf;
+
+    ngx_str_t  *value;
+
+    if (fcf->passwords != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    fcf->passwords = ngx_ssl_read_password_file(cf, &value[1]);
+
+    if (fcf->passwords == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_xmpp_sip_init_module(ngx_cycle_t *cycle)
+{
+    ngx_xmpp_sip_main_conf_t  *smcf;
+
+    smcf = ngx_stream_cycle_get_module_main_conf(cycle, ngx_xmpp_sip_module);
+
+    if (smcf == NULL || smcf->federations.nelts == 0 || ngx_test_config) {
+        return NGX_OK;
+    }
+
+    return ngx_fed_zone_init_module(cycle);
+}
+
+
+static ngx_int_t
+ngx_xmpp_sip_init_process(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                  i;
+    ngx_fed_conf_t            **fcf;
+    ngx_xmpp_sip_main_conf_t   *smcf;
+
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return NGX_OK;
+    }
+
+    smcf = ngx_stream_cycle_get_module_main_conf(cycle, ngx_xmpp_sip_module);
+
+    if (smcf == NULL || smcf->federations.nelts == 0) {
+        return NGX_OK;
+    }
+
+    fcf = smcf->federations.elts;
+
+    for (i = 0; i < smcf->federations.nelts; i++) {
+
+        fcf[i]->cycle = cycle;
+        fcf[i]->log = cycle->log;
+
+        if (ngx_fed_zone_init_process(fcf[i], cycle) != NGX_OK
+            || fcf[i]->xmpp->init_process(fcf[i]) != NGX_OK
+            || fcf[i]->sip->init_process(fcf[i]) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_fed_zone_listen(&smcf->federations, cycle);
+}
+
+
+static void
+ngx_xmpp_sip_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                  i;
+    ngx_fed_conf_t            **fcf;
+    ngx_xmpp_sip_main_conf_t   *smcf;
+
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return;
+    }
+
+    smcf = ngx_stream_cycle_get_module_main_conf(cycle, ngx_xmpp_sip_module);
+
+    if (smcf == NULL) {
+        return;
+    }
+
+    fcf = smcf->federations.elts;
+
+    for (i = 0; i < smcf->federations.nelts; i++) {
+        fcf[i]->xmpp->exit_process(fcf[i]);
+        fcf[i]->sip->exit_process(fcf[i]);
+        ngx_fed_zone_exit_process(fcf[i]);
+    }
+}

@@ -1,0 +1,653 @@
+
+/*
+ * Client transactions of MESSAGE: one at a time from a user to another one,
+ * and the responses (RFC 3261, 17.1.2, 18.1; RFC 3428, 8).
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_stream.h>
+#include "ngx_sip_core.h"
+
+
+#define NGX_SIP_RETRY_MAX  86400
+
+
+static ngx_sip_pair_t *ngx_sip_pair_get(ngx_sip_ctx_t *ctx,
+    ngx_fed_event_t *ev);
+static void ngx_sip_pair_next(ngx_sip_ctx_t *ctx, ngx_sip_pair_t *pair);
+static ngx_sip_client_t *ngx_sip_client_find(ngx_sip_ctx_t *ctx, uint64_t seq);
+static void ngx_sip_client_timeout(ngx_fed_timers_t *timers,
+    ngx_fed_timer_t *timer);
+static void ngx_sip_client_finish(ngx_sip_client_t *client,
+    ngx_fed_outcome_t *outcome);
+static void ngx_sip_client_outcome(ngx_sip_msg_t *msg, u_char *text,
+    ngx_fed_outcome_t *outcome);
+static void ngx_sip_client_hand_over(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    ngx_fed_id_t *id);
+static ngx_int_t ngx_sip_client_proven(ngx_sip_conn_t *conn,
+    ngx_sip_client_t *client);
+
+
+ngx_int_t
+ngx_sip_client_init(ngx_sip_ctx_t *ctx)
+{
+    ngx_fed_timers_init(&ctx->timer_f, ctx->conf->transaction_timeout,
+                        ngx_sip_client_timeout, ctx, ctx->conf->log);
+    return NGX_OK;
+}
+
+
+/* An event for the SIP side. */
+
+void
+ngx_sip_client_send(ngx_fed_event_t *ev)
+{
+    size_t             size;
+    ngx_int_t          rc;
+    ngx_sip_ctx_t     *ctx;
+    ngx_sip_pair_t    *pair;
+    ngx_sip_client_t  *client;
+
+    ctx = ev->conf->sip_data;
+
+    client = ngx_pcalloc(ev->pool, sizeof(ngx_sip_client_t));
+    if (client == NULL) {
+        ngx_fed_event_fail(ev, NGX_FED_INTERNAL, NULL);
+        return;
+    }
+
+    client->ctx = ctx;
+    client->event = ev;
+
+    ev->target_data = client;
+
+    rc = ngx_sip_dialects[ev->to_domain->dialect]->write(ctx, ev, client);
+
+    if (rc != NGX_OK) {
+        ngx_fed_event_fail(ev, rc == NGX_DECLINED ? NGX_FED_UNMAPPABLE
+                                                  : NGX_FED_INTERNAL, NULL);
+        return;
+    }
+
+    size = client->line.len + client->rest.len;
+
+    if (ev->to_domain->tls == NGX_FED_TLS_OFF) {
+        size += ctx->via_tcp.len + NGX_SIP_BRANCH_LEN + sizeof(CRLF) - 1;
+
+    } else {
+        size += ctx->via_tls.len + NGX_SIP_BRANCH_LEN
+                + sizeof(";alias" CRLF) - 1;
+    }
+
+    if (size > ev->to_domain->message_size) {
+        ngx_fed_event_fail(ev, NGX_FED_TOO_LARGE, "message is too large");
+        return;
+    }
+
+    pair = ngx_sip_pair_get(ctx, ev);
+
+    if (pair == NULL) {
+        ngx_fed_event_fail(ev, NGX_FED_INTERNAL, NULL);
+        return;
+    }
+
+    if (pair->current == NULL) {
+        pair->current = client;
+        client->pair = pair;
+        ngx_sip_peer_send(client);
+        return;
+    }
+
+    if (pair->nwaiting >= ctx->conf->pair_queue) {
+        ngx_fed_event_fail(ev, NGX_FED_QUEUE_FULL,
+                           "too many messages wait for this recipient");
+        return;
+    }
+
+    client->pair = pair;
+    client->waiting = 1;
+
+    ngx_queue_insert_tail(&pair->waiting, &client->list);
+    pair->nwaiting++;
+
+    ngx_fed_timers_add(&ctx->timer_f, &client->timer);
+}
+
+
+static ngx_sip_pair_t *
+ngx_sip_pair_get(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev)
+{
+    ngx_queue_t     *q, *bucket;
+    ngx_sip_key_t    key;
+    ngx_sip_pair_t  *pair;
+
+    key = ngx_sip_pair_key(ctx, &ev->from, &ev->to);
+    bucket = ngx_sip_bucket(ctx->pairs, &key);
+
+    for (q = ngx_queue_head(bucket); q != bucket; q = ngx_queue_next(q)) {
+
+        pair = ngx_queue_data(q, ngx_sip_pair_t, queue);
+
+        if (ngx_sip_key_equal(&pair->key, &key)) {
+            return pair;
+        }
+    }
+
+    if (!ngx_queue_empty(&ctx->free_pairs)) {
+        q = ngx_queue_head(&ctx->free_pairs);
+        ngx_queue_remove(q);
+        pair = ngx_queue_data(q, ngx_sip_pair_t, queue);
+
+    } else {
+        pair = ngx_palloc(ctx->pool, sizeof(ngx_sip_pair_t));
+        if (pair == NULL) {
+            return NULL;
+        }
+    }
+
+    pair->key = key;
+    pair->current = NULL;
+    pair->nwaiting = 0;
+
+    ngx_queue_init(&pair->waiting);
+    ngx_queue_insert_head(bucket, &pair->queue);
+
+    return pair;
+}
+
+
+/* The next request of the pair, if there is one, has its turn. */
+
+static void
+ngx_sip_pair_next(ngx_sip_ctx_t *ctx, ngx_sip_pair_t *pair)
+{
+    ngx_queue_t       *q;
+    ngx_sip_client_t  *client;
+
+    if (ngx_queue_empty(&pair->waiting)) {
+        pair->current = NULL;
+        ngx_queue_remove(&pair->queue);
+        ngx_queue_insert_head(&ctx->free_pairs, &pair->queue);
+        return;
+    }
+
+    q = ngx_queue_head(&pair->waiting);
+    ngx_queue_remove(q);
+    pair->nwaiting--;
+
+    client = ngx_queue_data(q, ngx_sip_client_t, list);
+
+    client->waiting = 0;
+    pair->current = client;
+
+    ngx_sip_peer_send(client);
+}
+
+
+/*
+ * Writes the request with a branch of its own and starts Timer F (RFC 3261,
+ * 17.1.2.2, 18.1.1; RFC 5923, 8.1).
+ */
+
+void
+ngx_sip_client_write(ngx_sip_client_t *client, ngx_sip_conn_t *conn)
+{
+    u_char         *p;
+    ngx_str_t      *via;
+    ngx_sip_ctx_t  *ctx;
+
+    ctx = client->ctx;
+    via = conn->link->secure ? &ctx->via_tls : &ctx->via_tcp;
+
+    p = ngx_fed_link_reserve(conn->link,
+                             client->line.len + via->len + NGX_FED_ID_LEN
+                             + sizeof(";alias" CRLF) + client->rest.len);
+    if (p == NULL) {
+        ngx_sip_client_fail(client, NGX_FED_NO_LINK, NULL);
+        return;
+    }
+
+    client->seq = ngx_fed_id_next(ctx->conf);
+
+    p = ngx_cpymem(p, client->line.data, client->line.len);
+    p = ngx_cpymem(p, via->data, via->len);
+    p = ngx_fed_id_text(ctx->conf, p, client->seq);
+
+    if (conn->link->secure) {
+        p = ngx_cpymem(p, ";alias", sizeof(";alias") - 1);
+    }
+
+    *p++ = CR;
+    *p++ = LF;
+
+    p = ngx_cpymem(p, client->rest.data, client->rest.len);
+
+    ngx_fed_link_commit(conn->link, p);
+
+    client->conn = conn;
+
+    ngx_queue_insert_tail(&conn->clients, &client->list);
+    ngx_queue_insert_head(&ctx->clients[client->seq & (NGX_SIP_BUCKETS - 1)],
+                          &client->queue);
+
+    ngx_fed_timers_add(&ctx->timer_f, &client->timer);
+
+    conn->used = ngx_current_msec;
+
+    if (conn->nclients++ == 0) {
+        ngx_sip_conn_settle(conn);
+    }
+}
+
+
+static ngx_sip_client_t *
+ngx_sip_client_find(ngx_sip_ctx_t *ctx, uint64_t seq)
+{
+    ngx_queue_t       *q, *bucket;
+    ngx_sip_client_t  *client;
+
+    bucket = &ctx->clients[seq & (NGX_SIP_BUCKETS - 1)];
+
+    for (q = ngx_queue_head(bucket); q != bucket; q = ngx_queue_next(q)) {
+
+        client = ngx_queue_data(q, ngx_sip_client_t, queue);
+
+        if (client->seq == seq) {
+            return client;
+        }
+    }
+
+    return NULL;
+}
+
+
+static void
+ngx_sip_client_timeout(ngx_fed_timers_t *timers, ngx_fed_timer_t *timer)
+{
+    ngx_sip_client_t  *client;
+
+    client = (ngx_sip_client_t *)
+                 ((u_char *) timer - offsetof(ngx_sip_client_t, timer));
+
+    ngx_log_error(NGX_LOG_ERR, timers->event.log, 0,
+                  "SIP domain \"%V\" %s in %M ms",
+                  &client->event->to.domain,
+                  client->conn ? "did not answer a MESSAGE"
+                               : "could not be sent a MESSAGE",
+                  timers->length);
+
+    if (client->status) {
+        ngx_sip_client_refused(client);
+        return;
+    }
+
+    ngx_sip_client_fail(client, NGX_FED_TIMEOUT,
+                        client->conn ? "no answer" : "not sent in time");
+}
+
+
+/* Takes the transaction off its connection. */
+
+void
+ngx_sip_client_detach(ngx_sip_client_t *client)
+{
+    ngx_sip_conn_t  *conn;
+
+    conn = client->conn;
+
+    if (conn == NULL) {
+        return;
+    }
+
+    client->conn = NULL;
+
+    ngx_queue_remove(&client->list);
+    ngx_queue_remove(&client->queue);
+
+    if (--conn->nclients == 0 && !conn->link->closed) {
+        ngx_sip_conn_settle(conn);
+    }
+}
+
+
+/* The end of a transaction, wherever it is; its memory goes. */
+
+static void
+ngx_sip_client_finish(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome)
+{
+    ngx_sip_ctx_t   *ctx;
+    ngx_sip_pair_t  *pair;
+
+    ctx = client->ctx;
+    pair = client->pair;
+
+    ngx_fed_timers_del(&ctx->timer_f, &client->timer);
+
+    if (client->waiting) {
+        ngx_queue_remove(&client->list);
+        pair->nwaiting--;
+
+    } else if (client->queued) {
+        ngx_queue_remove(&client->list);
+        client->peer->nwaiting--;
+
+    } else {
+        ngx_sip_client_detach(client);
+    }
+
+    if (pair->current != client) {
+        pair = NULL;
+    }
+
+    ngx_fed_event_outcome(client->event, outcome);
+
+    if (pair) {
+        ngx_sip_pair_next(ctx, pair);
+    }
+}
+
+
+void
+ngx_sip_client_fail(ngx_sip_client_t *client, ngx_fed_outcome_e result,
+    const char *text)
+{
+    ngx_fed_outcome_t  outcome;
+
+    ngx_memzero(&outcome, sizeof(ngx_fed_outcome_t));
+
+    outcome.result = result;
+
+    if (text) {
+        outcome.text.len = ngx_strlen(text);
+        outcome.text.data = (u_char *) text;
+    }
+
+    ngx_sip_client_finish(client, &outcome);
+}
+
+
+/* No target was left after one that answered by 503. */
+
+void
+ngx_sip_client_refused(ngx_sip_client_t *client)
+{
+    ngx_fed_outcome_t  outcome;
+
+    ngx_memzero(&outcome, sizeof(ngx_fed_outcome_t));
+
+    outcome.result = NGX_FED_SIP_STATUS;
+    outcome.status = client->status;
+    outcome.retry_after = client->retry_after;
+
+    ngx_sip_client_finish(client, &outcome);
+}
+
+
+/* The connection is gone: what was sent on it may have arrived, or not. */
+
+void
+ngx_sip_client_lost(ngx_sip_conn_t *conn)
+{
+    ngx_queue_t       *q;
+    ngx_sip_client_t  *client;
+
+    while (!ngx_queue_empty(&conn->clients)) {
+
+        q = ngx_queue_head(&conn->clients);
+        client = ngx_queue_data(q, ngx_sip_client_t, list);
+
+        ngx_log_error(NGX_LOG_ERR, conn->link->log, 0,
+                      "connection closed before a MESSAGE was answered: %s",
+                      conn->link->reason);
+
+        ngx_sip_client_fail(client, NGX_FED_TIMEOUT, "connection closed");
+    }
+}
+
+
+/*
+ * Takes a response that ngx_sip_parse() read (RFC 3261, 17.1.3, 18.1.2).
+ * What does not fit is dropped without an answer.
+ */
+
+void
+ngx_sip_client_response(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
+{
+    ngx_fed_id_t        id;
+    ngx_sip_ctx_t      *ctx;
+    ngx_sip_client_t   *client;
+    ngx_fed_outcome_t   outcome;
+    u_char              text[NGX_SIP_REASON_LEN];
+
+    ctx = conn->ctx;
+
+    if (ngx_sip_check(msg) != NGX_OK || msg->nvias != 1
+        || !ngx_sip_via_is_ours(ctx, &msg->via, &id))
+    {
+        ngx_log_error(NGX_LOG_INFO, conn->link->log, 0,
+                      "peer sent a SIP response to no request of ours: %s",
+                      msg->problem ? msg->problem : "Via is not ours");
+        return;
+    }
+
+    if (msg->status < 200) {
+        return;
+    }
+
+    if (!ngx_fed_id_mine(ctx->conf, &id)) {
+        ngx_sip_client_hand_over(conn, msg, &id);
+        return;
+    }
+
+    client = ngx_sip_client_find(ctx, id.seq);
+
+    if (client == NULL || client->cseq != msg->cseq
+        || msg->cseq_method.len != sizeof("MESSAGE") - 1
+        || ngx_memcmp(msg->cseq_method.data, "MESSAGE",
+                      sizeof("MESSAGE") - 1)
+           != 0)
+    {
+        ngx_log_debug1(NGX_LOG_DEBUG_STREAM, conn->link->log, 0,
+                       "sip response %ui matches no transaction", msg->status);
+        return;
+    }
+
+    if (client->conn != conn && ngx_sip_client_proven(conn, client) != NGX_OK) {
+        ngx_log_error(NGX_LOG_ERR, conn->link->log, 0,
+                      "SIP response for domain \"%V\" came from a peer that "
+                      "may not speak for it, and is ignored",
+                      &client->event->to.domain);
+        return;
+    }
+
+    ngx_sip_client_outcome(msg, text, &outcome);
+
+    /* RFC 3263, 4.3 */
+
+    if (msg->status == 503) {
+        client->status = 503;
+        client->retry_after = outcome.retry_after;
+
+        if (ngx_sip_peer_next_target(client, outcome.retry_after) == NGX_OK) {
+            return;
+        }
+    }
+
+    ngx_sip_client_finish(client, &outcome);
+}
+
+
+/* The response on another connection must be of the same peer. */
+
+static ngx_int_t
+ngx_sip_client_proven(ngx_sip_conn_t *conn, ngx_sip_client_t *client)
+{
+    if (conn->dialled && conn->peer == client->peer) {
+        return NGX_OK;
+    }
+
+    return ngx_sip_identity_check(conn, &client->event->to.domain,
+                                  client->event->to_domain)
+           == NULL ? NGX_OK : NGX_DECLINED;
+}
+
+
+/* Reads what a final response says; text has room for the reason. */
+
+static void
+ngx_sip_client_outcome(ngx_sip_msg_t *msg, u_char *text,
+    ngx_fed_outcome_t *outcome)
+{
+    u_char            *p;
+    uint32_t           n;
+    ngx_str_t          digits;
+    ngx_sip_addr_t     contact;
+    ngx_sip_header_t  *h;
+
+    ngx_memzero(outcome, sizeof(ngx_fed_outcome_t));
+
+    if (msg->status < 300) {
+        outcome->result = NGX_FED_ACCEPTED;
+        return;
+    }
+
+    outcome->result = NGX_FED_SIP_STATUS;
+    outcome->status = msg->status;
+
+    outcome->text.data = text;
+    outcome->text.len = ngx_fed_text_line(text, msg->reason.data,
+                                          msg->reason.len, NGX_SIP_REASON_LEN);
+
+    h = ngx_sip_header(msg, NGX_SIP_RETRY_AFTER);
+
+    if (h) {
+        digits = h->value;
+
+        for (n = 0; n < digits.len; n++) {
+            if (digits.data[n] < '0' || digits.data[n] > '9') {
+                break;
+            }
+        }
+
+        digits.len = n;
+
+        if (ngx_sip_number(&digits, &n) == NGX_OK) {
+            outcome->retry_after = ngx_min(n, NGX_SIP_RETRY_MAX);
+        }
+    }
+
+    h = ngx_sip_header(msg, NGX_SIP_CONTACT);
+
+    if (h && msg->status < 400) {
+        p = h->value.data;
+
+        if (ngx_sip_addr(&p, h->value.data + h->value.len, &contact)
+            == NGX_OK)
+        {
+            outcome->address = contact.uri;
+        }
+    }
+}
+
+
+/* Another worker waits for this response. */
+
+static void
+ngx_sip_client_hand_over(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    ngx_fed_id_t *id)
+{
+    ngx_str_t           name;
+    ngx_fed_conf_t     *fcf;
+    ngx_sip_uri_t       uri;
+    ngx_fed_answer_t   *answer;
+    u_char              host[NGX_FED_ANSWER_TEXT], text[NGX_SIP_REASON_LEN];
+
+    fcf = conn->ctx->conf;
+
+    /* which domain the answer is from, as far as this peer may tell */
+
+    if (ngx_sip_uri(&msg->to.uri, &uri) != NGX_OK || uri.host.len == 0
+        || uri.host.len > sizeof(host))
+    {
+        return;
+    }
+
+    ngx_strlow(host, uri.host.data, uri.host.len);
+
+    name.data = host;
+    name.len = uri.host.len;
+
+    if (ngx_sip_identity_check(conn, &name, ngx_fed_domain_find(fcf, &name))) {
+        return;
+    }
+
+    answer = ngx_alloc(sizeof(ngx_fed_answer_t), conn->link->log);
+    if (answer == NULL) {
+        return;
+    }
+
+    answer->kind = NGX_FED_ANSWER_RESPONSE;
+    answer->seq = id->seq;
+    answer->from = name;
+
+    ngx_str_null(&answer->to);
+
+    ngx_sip_client_outcome(msg, text, &answer->outcome);
+
+    (void) ngx_fed_zone_hand_over(fcf, &ngx_sip_leg, id, answer);
+
+    ngx_free(answer);
+}
+
+
+/* Takes a response that another worker read. */
+
+void
+ngx_sip_client_answer(ngx_sip_ctx_t *ctx, ngx_fed_answer_t *answer)
+{
+    ngx_sip_client_t  *client;
+
+    if (answer->kind != NGX_FED_ANSWER_RESPONSE) {
+        return;
+    }
+
+    client = ngx_sip_client_find(ctx, answer->seq);
+
+    if (client == NULL || client->event->to.domain.len != answer->from.len
+        || ngx_memcmp(client->event->to.domain.data, answer->from.data,
+                      answer->from.len)
+           != 0)
+    {
+        return;
+    }
+
+    ngx_sip_client_finish(client, &answer->outcome);
+}
+
+
+/*
+ * Tells whether a Via is one of ours, and which request it belongs to
+ * (RFC 3261, 18.1.2).
+ */
+
+ngx_uint_t
+ngx_sip_via_is_ours(ngx_sip_ctx_t *ctx, ngx_sip_via_t *via, ngx_fed_id_t *id)
+{
+    ngx_fed_conf_t  *fcf;
+
+    fcf = ctx->conf;
+
+    return via->host.len == fcf->host.len
+           && ngx_strncasecmp(via->host.data, fcf->host.data, fcf->host.len)
+              == 0
+           && (via->port == 0 || via->port == fcf->port)
+           && via->branch.len > NGX_SIP_COOKIE_LEN
+           && ngx_memcmp(via->branch.data, NGX_SIP_COOKIE, NGX_SIP_COOKIE_LEN)
+              == 0
+           && ngx_fed_id_parse(fcf, via->branch.data + NGX_SIP_COOKIE_LEN,
+                               via->branch.len - NGX_SIP_COOKIE_LEN, id)
+              == NGX_OK;
+}

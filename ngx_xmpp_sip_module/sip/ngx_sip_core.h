@@ -1,0 +1,361 @@
+
+/*
+ * What the files of the SIP leg share.
+ */
+
+
+#ifndef _NGX_SIP_CORE_H_INCLUDED_
+#define _NGX_SIP_CORE_H_INCLUDED_
+
+
+#include "ngx_fed.h"
+#include "ngx_sip.h"
+#include "ngx_sip_hash.h"
+#include "ngx_sip_parse.h"
+
+
+#define NGX_SIP_BUCKETS          1024    /* a power of two */
+#define NGX_SIP_RECENT           1024    /* finals kept for repetition */
+#define NGX_SIP_THREADS          1024    /* names that stand for others */
+
+#define NGX_SIP_PORT             5060
+#define NGX_SIP_TLS_PORT         5061
+
+#define NGX_SIP_TAG_LEN          16      /* hex digits */
+#define NGX_SIP_BRANCH_LEN       34      /* of ngx_fed_id_text() */
+#define NGX_SIP_REASON_LEN       128
+#define NGX_SIP_CALL_ID_LEN      128
+
+#define NGX_SIP_ALLOW            "Allow: OPTIONS, MESSAGE, CANCEL" CRLF
+#define NGX_SIP_ALLOW_NO_MESSAGE "Allow: OPTIONS, CANCEL" CRLF
+
+
+#define ngx_sip_bucket(array, key)                                            \
+    (&(array)[(key)->lo & (NGX_SIP_BUCKETS - 1)])
+
+
+typedef struct ngx_sip_ctx_s      ngx_sip_ctx_t;
+typedef struct ngx_sip_conn_s     ngx_sip_conn_t;
+typedef struct ngx_sip_peer_s     ngx_sip_peer_t;
+typedef struct ngx_sip_pair_s     ngx_sip_pair_t;
+typedef struct ngx_sip_client_s   ngx_sip_client_t;
+typedef struct ngx_sip_server_s   ngx_sip_server_t;
+
+
+/* a connection */
+
+struct ngx_sip_conn_s {
+    ngx_queue_t                   queue;     /* ctx->conns */
+    ngx_queue_t                   usable;    /* peer->conns */
+
+    ngx_sip_ctx_t                *ctx;
+    ngx_fed_link_t               *link;
+    ngx_sip_peer_t               *peer;      /* dialled, or an alias of it */
+
+    ngx_sip_parser_t              parser;
+    size_t                        skip;      /* rest of a refused body */
+    ngx_uint_t                    newlines;
+
+    ngx_uint_t                    nservers;  /* open transactions */
+    ngx_uint_t                    nclients;
+    ngx_queue_t                   clients;
+
+    /* who the other side is, RFC 5922 */
+
+    ngx_array_t                  *names;     /* ngx_fed_cert_name_t */
+    const char                   *problem;   /* with its certificate */
+    ngx_sip_key_t                 identity;
+    ngx_str_t                     spoken;    /* domain it may speak for */
+    ngx_fed_domain_t             *spoken_domain;
+
+    ngx_msec_t                    used;      /* last message */
+    ngx_msec_t                    partial_since;
+    ngx_msec_t                    avoid;     /* until then, RFC 3261, 21.5.4 */
+
+    unsigned                      dialled:1;
+    unsigned                      up:1;      /* it may be sent to */
+    unsigned                      is_client:1;     /* as EKU allows */
+    unsigned                      is_server:1;
+    unsigned                      has_san:1;
+    unsigned                      partial:1;
+    unsigned                      pinged:1;
+    unsigned                      ponged:1;
+    unsigned                      avoided:1;
+    unsigned                      quitting:1;
+};
+
+
+/* a SIP domain as the next hop */
+
+struct ngx_sip_peer_s {
+    ngx_str_node_t                sn;        /* its name */
+
+    ngx_sip_ctx_t                *ctx;
+    ngx_fed_domain_t             *domain;
+
+    ngx_queue_t                   conns;     /* usable */
+    ngx_queue_t                   waiting;   /* client transactions */
+    ngx_uint_t                    nwaiting;
+
+    ngx_fed_dial_t               *dial;
+    ngx_sip_conn_t               *connecting;
+    ngx_fed_outcome_e             result;    /* of the last dial */
+    ngx_msec_t                    retry;
+    ngx_msec_t                    delay;
+
+    ngx_sockaddr_t                sockaddr;  /* dialled last */
+    socklen_t                     socklen;
+
+    ngx_event_t                   timer;     /* forgets an unused peer */
+
+    unsigned                      dialling:1;
+    unsigned                      failed:1;
+};
+
+
+/* requests of one user to another one, in order (RFC 3428, 8) */
+
+struct ngx_sip_pair_s {
+    ngx_queue_t                   queue;
+    ngx_sip_key_t                 key;
+    ngx_sip_client_t             *current;
+    ngx_queue_t                   waiting;
+    ngx_uint_t                    nwaiting;
+};
+
+
+/* a client transaction (RFC 3261, 17.1.2), in the pool of its event */
+
+struct ngx_sip_client_s {
+    ngx_queue_t                   queue;     /* by seq */
+    ngx_queue_t                   list;      /* of pair, peer or connection */
+    ngx_fed_timer_t               timer;     /* Timer F, or in a queue */
+
+    ngx_sip_ctx_t                *ctx;
+    ngx_fed_event_t              *event;
+    ngx_sip_pair_t               *pair;
+    ngx_sip_peer_t               *peer;
+    ngx_sip_conn_t               *conn;      /* written to, and open */
+    uint64_t                      seq;
+
+    /* the request but for its Via */
+
+    ngx_str_t                     line;
+    ngx_str_t                     rest;
+    uint32_t                      cseq;
+
+    ngx_uint_t                    status;    /* 503 of a target before */
+    ngx_uint_t                    retry_after;
+
+    unsigned                      waiting:1; /* at the pair */
+    unsigned                      queued:1;  /* at the peer */
+};
+
+
+/* a request that was seen: open, or with a final response */
+
+typedef struct {
+    ngx_queue_t                   queue;
+    ngx_sip_key_t                 key;
+    ngx_sip_server_t             *server;    /* NULL: completed */
+    ngx_uint_t                    status;
+    ngx_str_t                     tail;      /* allocated */
+    ngx_msec_t                    time;
+} ngx_sip_known_t;
+
+
+/* a server transaction (RFC 3261, 17.2.2), in the pool of its event */
+
+struct ngx_sip_server_s {
+    ngx_sip_known_t               known;
+    ngx_queue_t                   merge;
+    ngx_sip_key_t                 merge_key; /* RFC 3261, 8.2.2.2 */
+    ngx_fed_timer_t               trying;
+    ngx_fed_timer_t               expire;
+
+    ngx_sip_ctx_t                *ctx;
+    ngx_fed_event_t              *event;
+    ngx_sip_key_t                 identity;
+
+    ngx_str_t                     head;      /* Via to To */
+    ngx_str_t                     tag;       /* with ";tag=", or empty */
+    ngx_str_t                     tail;      /* the end of To to CSeq */
+    ngx_str_t                     timestamp;
+
+    unsigned                      tried:1;   /* 100 was sent */
+    unsigned                      answered:1;
+};
+
+
+/* a text that stands for another one between two users, or a Call-ID in chat */
+
+typedef struct {
+    ngx_queue_t                   queue;
+    ngx_sip_key_t                 key;
+    ngx_sip_key_t                 pair;
+    ngx_str_t                     text;      /* allocated */
+} ngx_sip_thread_t;
+
+
+/* how a request is refused */
+
+typedef struct {
+    ngx_uint_t                    status;
+    const char                   *reason;    /* NULL: that of the status */
+    ngx_str_t                     headers;   /* rows */
+} ngx_sip_refusal_t;
+
+
+/* what a worker holds for a federation */
+
+struct ngx_sip_ctx_s {
+    ngx_fed_conf_t               *conf;
+    ngx_pool_t                   *pool;
+
+    ngx_sip_key_t                 secret;    /* same in all workers */
+    ngx_sip_key_t                 random;
+    uint64_t                      unique;
+    uint32_t                      cseq;
+
+    ngx_str_t                     via_tls;   /* up to the branch's cookie */
+    ngx_str_t                     via_tcp;
+
+    ngx_queue_t                   conns;
+
+    ngx_rbtree_t                  peers;
+    ngx_rbtree_node_t             sentinel;
+
+    ngx_queue_t                   free_pairs;
+    ngx_queue_t                   pairs[NGX_SIP_BUCKETS];
+    ngx_queue_t                   clients[NGX_SIP_BUCKETS];
+    ngx_fed_timers_t              timer_f;
+
+    ngx_queue_t                   known[NGX_SIP_BUCKETS];
+    ngx_queue_t                   merge[NGX_SIP_BUCKETS];
+    ngx_fed_timers_t              trying;
+    ngx_fed_timers_t              expire;
+    ngx_sip_known_t              *recent;
+    ngx_uint_t                    next_recent;
+
+    ngx_queue_t                   aliases[NGX_SIP_BUCKETS];
+    ngx_sip_thread_t             *threads;
+    ngx_uint_t                    next_thread;
+
+    ngx_sip_msg_t                 msg;       /* being read */
+};
+
+
+/* how instant messages are spoken with a domain: one file each */
+
+typedef struct {
+    ngx_int_t                   (*read)(ngx_sip_ctx_t *ctx,
+                                        ngx_sip_msg_t *msg,
+                                        ngx_fed_event_t *ev,
+                                        ngx_sip_refusal_t *refusal);
+    ngx_int_t                   (*write)(ngx_sip_ctx_t *ctx,
+                                         ngx_fed_event_t *ev,
+                                         ngx_sip_client_t *client);
+} ngx_sip_dialect_t;
+
+
+extern const ngx_sip_dialect_t  *const ngx_sip_dialects[];
+extern const ngx_sip_dialect_t  ngx_sip_dialect_simple;
+
+
+/* ngx_sip_conn.c */
+
+ngx_sip_conn_t *ngx_sip_conn_create(ngx_sip_ctx_t *ctx, ngx_connection_t *c,
+    ngx_stream_session_t *s);
+void ngx_sip_conn_ready(ngx_sip_conn_t *conn);
+void ngx_sip_conn_settle(ngx_sip_conn_t *conn);
+
+/* ngx_sip_identity.c */
+
+ngx_int_t ngx_sip_identify(ngx_sip_conn_t *conn);
+const char *ngx_sip_identity_check(ngx_sip_conn_t *conn, ngx_str_t *name,
+    ngx_fed_domain_t *domain);
+ngx_int_t ngx_sip_may_speak(ngx_sip_conn_t *conn, ngx_str_t *name,
+    ngx_fed_domain_t *domain, const char **why);
+ngx_str_t ngx_sip_identity_log(ngx_sip_conn_t *conn, u_char *buf, size_t size);
+
+/* ngx_sip_request.c */
+
+void ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
+
+/* ngx_sip_respond.c */
+
+void ngx_sip_respond(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    ngx_sip_key_t *key, ngx_sip_refusal_t *refusal);
+size_t ngx_sip_respond_size(ngx_sip_msg_t *msg);
+u_char *ngx_sip_respond_head(u_char *dst, ngx_sip_conn_t *conn,
+    ngx_sip_msg_t *msg);
+u_char *ngx_sip_respond_tag(u_char *dst, ngx_sip_msg_t *msg,
+    ngx_sip_key_t *key);
+u_char *ngx_sip_respond_tail(u_char *dst, ngx_sip_msg_t *msg);
+size_t ngx_sip_phrase(u_char *dst, ngx_str_t *text);
+
+/* ngx_sip_server.c */
+
+ngx_sip_key_t ngx_sip_server_key(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    ngx_str_t *method);
+ngx_sip_known_t *ngx_sip_server_find(ngx_sip_ctx_t *ctx, ngx_sip_key_t *key);
+ngx_sip_key_t ngx_sip_server_merge_key(ngx_sip_conn_t *conn,
+    ngx_sip_msg_t *msg);
+ngx_sip_server_t *ngx_sip_server_merged(ngx_sip_ctx_t *ctx,
+    ngx_sip_key_t *key);
+void ngx_sip_server_repeat(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    ngx_sip_known_t *known);
+ngx_int_t ngx_sip_server_create(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    ngx_sip_key_t *key, ngx_sip_key_t *merge_key, ngx_fed_event_t *ev);
+void ngx_sip_server_done(ngx_fed_event_t *ev);
+ngx_int_t ngx_sip_server_init(ngx_sip_ctx_t *ctx);
+void ngx_sip_server_exit(ngx_sip_ctx_t *ctx);
+
+/* ngx_sip_client.c */
+
+void ngx_sip_client_send(ngx_fed_event_t *ev);
+void ngx_sip_client_write(ngx_sip_client_t *client, ngx_sip_conn_t *conn);
+void ngx_sip_client_refused(ngx_sip_client_t *client);
+void ngx_sip_client_detach(ngx_sip_client_t *client);
+void ngx_sip_client_fail(ngx_sip_client_t *client, ngx_fed_outcome_e result,
+    const char *text);
+void ngx_sip_client_lost(ngx_sip_conn_t *conn);
+void ngx_sip_client_response(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
+void ngx_sip_client_answer(ngx_sip_ctx_t *ctx, ngx_fed_answer_t *answer);
+ngx_int_t ngx_sip_client_init(ngx_sip_ctx_t *ctx);
+
+ngx_uint_t ngx_sip_via_is_ours(ngx_sip_ctx_t *ctx, ngx_sip_via_t *via,
+    ngx_fed_id_t *id);
+
+/* ngx_sip_peer.c */
+
+ngx_sip_peer_t *ngx_sip_peer_get(ngx_sip_ctx_t *ctx, ngx_str_t *name,
+    ngx_fed_domain_t *domain);
+void ngx_sip_peer_send(ngx_sip_client_t *client);
+ngx_int_t ngx_sip_peer_next_target(ngx_sip_client_t *client,
+    ngx_uint_t retry_after);
+void ngx_sip_peer_secured(ngx_sip_conn_t *conn);
+void ngx_sip_peer_closed(ngx_sip_conn_t *conn);
+void ngx_sip_peer_alias(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    ngx_str_t *name, ngx_fed_domain_t *domain);
+void ngx_sip_peer_name(ngx_sip_conn_t *conn, ngx_str_t *name);
+void ngx_sip_peers_free(ngx_sip_ctx_t *ctx);
+
+/* ngx_sip_thread.c */
+
+size_t ngx_sip_thread_call_id(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
+    u_char *dst);
+ngx_int_t ngx_sip_thread_read(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
+    ngx_str_t *call_id);
+ngx_int_t ngx_sip_thread_init(ngx_sip_ctx_t *ctx);
+void ngx_sip_thread_exit(ngx_sip_ctx_t *ctx);
+
+/* ngx_sip_leg.c */
+
+ngx_sip_key_t ngx_sip_unique(ngx_sip_ctx_t *ctx);
+u_char *ngx_sip_hex(u_char *dst, uint64_t n);
+ngx_sip_key_t ngx_sip_pair_key(ngx_sip_ctx_t *ctx, ngx_fed_address_t *from,
+    ngx_fed_address_t *to);
+
+
+#endif /* _NGX_SIP_CORE_H_INCLUDED_ */

@@ -1,0 +1,278 @@
+
+/*
+ * The SIP leg: what a worker holds for a federation, accepted connections, and
+ * the way of events in and out.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_stream.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include "ngx_sip_core.h"
+
+
+#define NGX_SIP_POOL       4096
+#define NGX_SIP_CSEQ_BASE  1700000000
+
+
+static ngx_int_t ngx_sip_init_process(ngx_fed_conf_t *fcf);
+static void ngx_sip_exit_process(ngx_fed_conf_t *fcf);
+static ngx_int_t ngx_sip_init_keys(ngx_sip_ctx_t *ctx);
+static ngx_int_t ngx_sip_init_vias(ngx_sip_ctx_t *ctx);
+static void ngx_sip_answer(ngx_fed_conf_t *fcf, ngx_fed_answer_t *answer);
+
+
+ngx_fed_leg_t  ngx_sip_leg = {
+    ngx_string("sip"),
+    ngx_sip_init_process,
+    ngx_sip_exit_process,
+    ngx_sip_client_send,
+    ngx_sip_server_done,
+    ngx_sip_answer
+};
+
+
+/* by NGX_FED_DIALECT_* */
+
+const ngx_sip_dialect_t  *const ngx_sip_dialects[] = {
+    &ngx_sip_dialect_simple
+};
+
+
+/*
+ * Takes a connection accepted by a listener of the federation, with TLS up if
+ * the listener has it.
+ */
+
+void
+ngx_sip_accept(ngx_stream_session_t *s, ngx_fed_conf_t *fcf)
+{
+    ngx_sip_conn_t  *conn;
+
+    conn = ngx_sip_conn_create(fcf->sip_data, s->connection, s);
+
+    if (conn == NULL || ngx_sip_identify(conn) != NGX_OK) {
+        ngx_stream_finalize_session(s, NGX_STREAM_INTERNAL_SERVER_ERROR);
+        return;
+    }
+
+    ngx_queue_insert_tail(&conn->ctx->conns, &conn->queue);
+
+    ngx_sip_conn_ready(conn);
+    ngx_fed_link_start(conn->link);
+}
+
+
+static ngx_int_t
+ngx_sip_init_process(ngx_fed_conf_t *fcf)
+{
+    ngx_uint_t      i;
+    ngx_pool_t     *pool;
+    ngx_sip_ctx_t  *ctx;
+
+    pool = ngx_create_pool(NGX_SIP_POOL, fcf->log);
+    if (pool == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx = ngx_pcalloc(pool, sizeof(ngx_sip_ctx_t));
+    if (ctx == NULL) {
+        ngx_destroy_pool(pool);
+        return NGX_ERROR;
+    }
+
+    ctx->conf = fcf;
+    ctx->pool = pool;
+
+    ngx_queue_init(&ctx->conns);
+    ngx_queue_init(&ctx->free_pairs);
+
+    for (i = 0; i < NGX_SIP_BUCKETS; i++) {
+        ngx_queue_init(&ctx->pairs[i]);
+        ngx_queue_init(&ctx->clients[i]);
+        ngx_queue_init(&ctx->known[i]);
+        ngx_queue_init(&ctx->merge[i]);
+        ngx_queue_init(&ctx->aliases[i]);
+    }
+
+    ngx_rbtree_init(&ctx->peers, &ctx->sentinel, ngx_str_rbtree_insert_value);
+
+    if (ngx_sip_init_keys(ctx) != NGX_OK
+        || ngx_sip_init_vias(ctx) != NGX_OK
+        || ngx_sip_server_init(ctx) != NGX_OK
+        || ngx_sip_client_init(ctx) != NGX_OK
+        || ngx_sip_thread_init(ctx) != NGX_OK)
+    {
+        ngx_destroy_pool(pool);
+        return NGX_ERROR;
+    }
+
+    fcf->sip_data = ctx;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_sip_exit_process(ngx_fed_conf_t *fcf)
+{
+    ngx_sip_ctx_t  *ctx;
+
+    ctx = fcf->sip_data;
+
+    if (ctx == NULL) {
+        return;
+    }
+
+    fcf->sip_data = NULL;
+
+    ngx_sip_peers_free(ctx);
+    ngx_sip_server_exit(ctx);
+    ngx_sip_thread_exit(ctx);
+
+    ngx_destroy_pool(ctx->pool);
+}
+
+
+/*
+ * One key that all workers share, now and after a reload, as what is made with
+ * it must be the same everywhere, and one of this process.
+ */
+
+static ngx_int_t
+ngx_sip_init_keys(ngx_sip_ctx_t *ctx)
+{
+    u_char       hash[EVP_MAX_MD_SIZE];
+    EVP_MD_CTX  *md;
+    ngx_int_t    rc;
+
+    static const char  label[] = "sip leg";
+
+    rc = NGX_ERROR;
+
+    md = EVP_MD_CTX_new();
+
+    if (md
+        && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1
+        && EVP_DigestUpdate(md, label, sizeof(label)) == 1
+        && EVP_DigestUpdate(md, ngx_fed_zone_secret(ctx->conf),
+                            NGX_FED_SECRET_LEN) == 1
+        && EVP_DigestFinal_ex(md, hash, NULL) == 1
+        && RAND_bytes((u_char *) &ctx->random, sizeof(ngx_sip_key_t)) == 1)
+    {
+        ngx_memcpy(&ctx->secret, hash, sizeof(ngx_sip_key_t));
+        rc = NGX_OK;
+    }
+
+    EVP_MD_CTX_free(md);
+
+    /* above that of the processes before (RFC 3261, 8.1.1.5) */
+
+    ctx->cseq = (uint32_t) ((ngx_time() - NGX_SIP_CSEQ_BASE) * 4) & 0x7fffffff;
+
+    return rc;
+}
+
+
+/* Via with the sent-by of all our requests (RFC 3261, 18.1.1). */
+
+static ngx_int_t
+ngx_sip_init_vias(ngx_sip_ctx_t *ctx)
+{
+    u_char          *p;
+    size_t           len;
+    ngx_uint_t       i, port;
+    ngx_str_t       *via;
+    ngx_fed_conf_t  *fcf;
+
+    fcf = ctx->conf;
+
+    len = sizeof("Via: SIP/2.0/TLS :65535;branch=" NGX_SIP_COOKIE)
+          + fcf->host.len;
+
+    for (i = 0; i < 2; i++) {
+        via = i ? &ctx->via_tcp : &ctx->via_tls;
+        port = i ? NGX_SIP_PORT : NGX_SIP_TLS_PORT;
+
+        p = ngx_pnalloc(ctx->pool, len);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        via->data = p;
+
+        p = ngx_sprintf(p, "Via: SIP/2.0/%s %V", i ? "TCP" : "TLS",
+                        &fcf->host);
+
+        if (fcf->port != port) {
+            p = ngx_sprintf(p, ":%ui", (ngx_uint_t) fcf->port);
+        }
+
+        p = ngx_cpymem(p, ";branch=" NGX_SIP_COOKIE,
+                       sizeof(";branch=" NGX_SIP_COOKIE) - 1);
+
+        via->len = p - via->data;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_sip_answer(ngx_fed_conf_t *fcf, ngx_fed_answer_t *answer)
+{
+    ngx_sip_client_answer(fcf->sip_data, answer);
+}
+
+
+/* Draws what can not be guessed, for tags and Call-IDs (RFC 3261, 19.3). */
+
+ngx_sip_key_t
+ngx_sip_unique(ngx_sip_ctx_t *ctx)
+{
+    ngx_sip_hash_t  hash;
+
+    ctx->unique++;
+
+    ngx_sip_hash_init(&hash, &ctx->random);
+    ngx_sip_hash_update(&hash, (u_char *) &ctx->unique, sizeof(uint64_t));
+
+    return ngx_sip_hash_final(&hash);
+}
+
+
+/* Writes 16 hex digits. */
+
+u_char *
+ngx_sip_hex(u_char *dst, uint64_t n)
+{
+    ngx_int_t            shift;
+    static const u_char  hex[] = "0123456789abcdef";
+
+    for (shift = 60; shift >= 0; shift -= 4) {
+        *dst++ = hex[(n >> shift) & 0xf];
+    }
+
+    return dst;
+}
+
+
+/* Names two users, in this order, without their resources. */
+
+ngx_sip_key_t
+ngx_sip_pair_key(ngx_sip_ctx_t *ctx, ngx_fed_address_t *from,
+    ngx_fed_address_t *to)
+{
+    ngx_sip_hash_t  hash;
+
+    ngx_sip_hash_init(&hash, &ctx->secret);
+    ngx_sip_hash_str(&hash, &from->user);
+    ngx_sip_hash_str(&hash, &from->domain);
+    ngx_sip_hash_str(&hash, &to->user);
+    ngx_sip_hash_str(&hash, &to->domain);
+
+    return ngx_sip_hash_final(&hash);
+}

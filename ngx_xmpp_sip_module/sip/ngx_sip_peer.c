@@ -1,0 +1,636 @@
+
+/*
+ * SIP domains as next hops: the connections to each, dialled or accepted, and
+ * what waits for one (RFC 3263, 4; RFC 5922, 7.3; RFC 5923).
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_stream.h>
+#include "ngx_sip_core.h"
+
+
+#define NGX_SIP_PEER_UNUSED  60000
+#define NGX_SIP_AVOID_MAX    300
+
+
+static ngx_sip_conn_t *ngx_sip_peer_conn(ngx_sip_peer_t *peer);
+static void ngx_sip_peer_dial(ngx_sip_peer_t *peer);
+static void ngx_sip_peer_dial_handler(ngx_fed_dial_t *dial,
+    ngx_connection_t *c);
+static void ngx_sip_peer_handshake_timeout(ngx_fed_link_t *link);
+static void ngx_sip_peer_up(ngx_sip_conn_t *conn);
+static void ngx_sip_peer_failed(ngx_sip_peer_t *peer);
+static void ngx_sip_peer_rest(ngx_sip_peer_t *peer);
+static void ngx_sip_peer_unused_handler(ngx_event_t *ev);
+static void ngx_sip_peer_free(ngx_sip_peer_t *peer);
+static ngx_uint_t ngx_sip_peer_has_addr(ngx_fed_domain_t *domain,
+    struct sockaddr *sockaddr, socklen_t socklen);
+
+
+static const ngx_str_t  ngx_sip_services[] = {
+    ngx_string("_sipfederationtls._tcp"),
+    ngx_string("_sips._tcp"),
+    ngx_null_string
+};
+
+
+/* Finds a domain, or adds it.  Returns NULL if there is no memory. */
+
+ngx_sip_peer_t *
+ngx_sip_peer_get(ngx_sip_ctx_t *ctx, ngx_str_t *name, ngx_fed_domain_t *domain)
+{
+    uint32_t         hash;
+    ngx_sip_peer_t  *peer;
+
+    hash = ngx_crc32_short(name->data, name->len);
+
+    peer = (ngx_sip_peer_t *) ngx_str_rbtree_lookup(&ctx->peers, name, hash);
+
+    if (peer) {
+        return peer;
+    }
+
+    peer = ngx_calloc(sizeof(ngx_sip_peer_t) + name->len, ctx->conf->log);
+    if (peer == NULL) {
+        return NULL;
+    }
+
+    peer->sn.node.key = hash;
+    peer->sn.str.len = name->len;
+    peer->sn.str.data = (u_char *) peer + sizeof(ngx_sip_peer_t);
+    ngx_memcpy(peer->sn.str.data, name->data, name->len);
+
+    peer->ctx = ctx;
+    peer->domain = domain;
+
+    ngx_queue_init(&peer->conns);
+    ngx_queue_init(&peer->waiting);
+
+    peer->timer.handler = ngx_sip_peer_unused_handler;
+    peer->timer.data = peer;
+    peer->timer.log = ctx->conf->log;
+    peer->timer.cancelable = 1;
+
+    ngx_rbtree_insert(&ctx->peers, &peer->sn.node);
+
+    return peer;
+}
+
+
+/*
+ * Sends a request on a connection to the domain of its recipient, as soon as
+ * there is one.
+ */
+
+void
+ngx_sip_peer_send(ngx_sip_client_t *client)
+{
+    ngx_buf_t        *out;
+    ngx_sip_ctx_t    *ctx;
+    ngx_fed_event_t  *ev;
+    ngx_sip_conn_t   *conn;
+    ngx_sip_peer_t   *peer;
+
+    ctx = client->ctx;
+    ev = client->event;
+
+    peer = ngx_sip_peer_get(ctx, &ev->to.domain, ev->to_domain);
+
+    if (peer == NULL) {
+        ngx_sip_client_fail(client, NGX_FED_INTERNAL, NULL);
+        return;
+    }
+
+    client->peer = peer;
+
+    conn = ngx_sip_peer_conn(peer);
+
+    if (conn) {
+        out = &conn->link->out;
+
+        if ((size_t) (out->last - out->pos) >= ctx->conf->output_size) {
+            ngx_sip_client_fail(client, NGX_FED_QUEUE_FULL,
+                                "the SIP side does not read");
+            return;
+        }
+
+        ngx_sip_client_write(client, conn);
+        return;
+    }
+
+    if (peer->failed
+        && (ngx_msec_int_t) (peer->retry - ngx_current_msec) > 0)
+    {
+        ngx_sip_client_fail(client, peer->result, NULL);
+        return;
+    }
+
+    if (peer->nwaiting >= ctx->conf->domain_queue) {
+        ngx_sip_client_fail(client, NGX_FED_QUEUE_FULL,
+                            "too many messages wait for this domain");
+        return;
+    }
+
+    client->queued = 1;
+
+    ngx_queue_insert_tail(&peer->waiting, &client->list);
+    peer->nwaiting++;
+
+    if (!client->timer.set) {
+        ngx_fed_timers_add(&ctx->timer_f, &client->timer);
+    }
+
+    if (!peer->dialling) {
+        ngx_sip_peer_dial(peer);
+    }
+}
+
+
+static ngx_sip_conn_t *
+ngx_sip_peer_conn(ngx_sip_peer_t *peer)
+{
+    ngx_queue_t     *q;
+    ngx_sip_conn_t  *conn;
+
+    for (q = ngx_queue_head(&peer->conns);
+         q != ngx_queue_sentinel(&peer->conns);
+         q = ngx_queue_next(q))
+    {
+        conn = ngx_queue_data(q, ngx_sip_conn_t, usable);
+
+        if (conn->link->closing || conn->link->closed || conn->quitting) {
+            continue;
+        }
+
+        if (conn->avoided) {
+
+            if ((ngx_msec_int_t) (conn->avoid - ngx_current_msec) > 0) {
+                continue;
+            }
+
+            conn->avoided = 0;
+        }
+
+        return conn;
+    }
+
+    return NULL;
+}
+
+
+static void
+ngx_sip_peer_dial(ngx_sip_peer_t *peer)
+{
+    ngx_fed_dial_t  *dial;
+
+    if (peer->dial) {
+        ngx_fed_dial_free(peer->dial);
+        peer->dial = NULL;
+    }
+
+    dial = ngx_fed_dial_create(peer->ctx->conf, &peer->sn.str, peer->domain);
+
+    peer->dial = dial;
+    peer->dialling = 1;
+    peer->failed = 0;
+
+    if (dial == NULL) {
+        peer->result = NGX_FED_INTERNAL;
+        ngx_sip_peer_failed(peer);
+        return;
+    }
+
+    dial->services = ngx_sip_services;
+    dial->port = NGX_SIP_TLS_PORT;
+    dial->data = peer;
+    dial->handler = ngx_sip_peer_dial_handler;
+
+    ngx_fed_dial_start(dial);
+}
+
+
+static void
+ngx_sip_peer_dial_handler(ngx_fed_dial_t *dial, ngx_connection_t *c)
+{
+    ngx_pool_t      *pool;
+    ngx_sip_ctx_t   *ctx;
+    ngx_sip_conn_t  *conn;
+    ngx_sip_peer_t  *peer;
+
+    peer = dial->data;
+    ctx = peer->ctx;
+
+    if (c == NULL) {
+        peer->result = dial->result;
+        ngx_sip_peer_failed(peer);
+        return;
+    }
+
+    conn = ngx_sip_conn_create(ctx, c, NULL);
+
+    if (conn == NULL) {
+        pool = c->pool;
+        ngx_close_connection(c);
+        ngx_destroy_pool(pool);
+        ngx_fed_dial_next(dial);
+        return;
+    }
+
+    conn->peer = peer;
+    ngx_sip_peer_name(conn, &peer->sn.str);
+
+    ngx_queue_insert_tail(&ctx->conns, &conn->queue);
+
+    peer->connecting = conn;
+    peer->socklen = ngx_min(c->socklen, (socklen_t) sizeof(ngx_sockaddr_t));
+    ngx_memcpy(&peer->sockaddr, c->sockaddr, peer->socklen);
+
+    if (peer->domain->tls == NGX_FED_TLS_OFF) {
+
+        if (ngx_sip_identify(conn) != NGX_OK) {
+            ngx_fed_link_close(conn->link, "no memory");
+            return;
+        }
+
+        ngx_fed_link_start(conn->link);
+        ngx_sip_peer_up(conn);
+        return;
+    }
+
+    ngx_fed_link_set_timeout(conn->link, ctx->conf->handshake_timeout,
+                             ngx_sip_peer_handshake_timeout, 0);
+
+    ngx_fed_link_secure(conn->link, ctx->conf->sip_ssl, 1, &peer->sn.str);
+}
+
+
+/* For log lines; the connection may outlive the peer's name. */
+
+void
+ngx_sip_peer_name(ngx_sip_conn_t *conn, ngx_str_t *name)
+{
+    ngx_str_t  *peer;
+
+    peer = &conn->link->peer;
+
+    peer->data = ngx_pstrdup(conn->link->pool, name);
+    peer->len = peer->data ? name->len : 0;
+}
+
+
+static void
+ngx_sip_peer_handshake_timeout(ngx_fed_link_t *link)
+{
+    ngx_fed_link_close(link, "TLS handshake timed out");
+}
+
+
+/*
+ * TLS is up on a dialled connection: the certificate must be one of the domain
+ * that was asked for, not of the host that DNS named (RFC 5922, 7.3).
+ */
+
+void
+ngx_sip_peer_secured(ngx_sip_conn_t *conn)
+{
+    u_char           buf[512];
+    ngx_str_t        names;
+    const char      *why;
+    ngx_sip_peer_t  *peer;
+
+    peer = conn->peer;
+
+    if (ngx_sip_identify(conn) != NGX_OK) {
+        ngx_fed_link_close(conn->link, "no memory");
+        return;
+    }
+
+    why = ngx_sip_identity_check(conn, &peer->sn.str, peer->domain);
+
+    if (why) {
+        names = ngx_sip_identity_log(conn, buf, sizeof(buf));
+
+        ngx_log_error(NGX_LOG_ERR, conn->link->log, 0,
+                      "the SIP peer is not one of \"%V\": %s; names in its "
+                      "certificate: %V", &peer->sn.str, why, &names);
+
+        ngx_fed_link_close(conn->link, why);
+        return;
+    }
+
+    ngx_sip_peer_up(conn);
+}
+
+
+static void
+ngx_sip_peer_up(ngx_sip_conn_t *conn)
+{
+    ngx_queue_t       *q;
+    ngx_sip_peer_t    *peer;
+    ngx_sip_client_t  *client;
+
+    peer = conn->peer;
+
+    peer->connecting = NULL;
+    peer->dialling = 0;
+    peer->delay = 0;
+
+    ngx_queue_insert_head(&peer->conns, &conn->usable);
+
+    ngx_sip_conn_ready(conn);
+
+    while (!ngx_queue_empty(&peer->waiting)) {
+
+        q = ngx_queue_head(&peer->waiting);
+        ngx_queue_remove(q);
+        peer->nwaiting--;
+
+        client = ngx_queue_data(q, ngx_sip_client_t, list);
+        client->queued = 0;
+
+        ngx_sip_client_write(client, conn);
+    }
+}
+
+
+/* No target is left: nobody waits any longer, and the next dial does. */
+
+static void
+ngx_sip_peer_failed(ngx_sip_peer_t *peer)
+{
+    ngx_queue_t       *q;
+    ngx_fed_conf_t    *fcf;
+    ngx_sip_client_t  *client;
+    ngx_fed_outcome_e  result;
+
+    fcf = peer->ctx->conf;
+
+    if (peer->dial) {
+        ngx_fed_dial_free(peer->dial);
+        peer->dial = NULL;
+    }
+
+    peer->dialling = 0;
+    peer->failed = 1;
+
+    peer->delay = peer->delay ? ngx_min(peer->delay * 2, fcf->reconnect_max)
+                              : ngx_max(fcf->reconnect_delay, 1);
+    peer->retry = ngx_current_msec + peer->delay;
+
+    result = peer->result;
+
+    ngx_log_error(NGX_LOG_ERR, fcf->log, 0,
+                  "SIP domain \"%V\" can not be reached (%V): %ui messages are "
+                  "returned, and no others are taken for %M ms",
+                  &peer->sn.str, ngx_fed_error_result_name(result),
+                  peer->nwaiting, peer->delay);
+
+    while (!ngx_queue_empty(&peer->waiting)) {
+
+        q = ngx_queue_head(&peer->waiting);
+        client = ngx_queue_data(q, ngx_sip_client_t, list);
+
+        if (client->status) {
+            ngx_sip_client_refused(client);
+
+        } else {
+            ngx_sip_client_fail(client, result, NULL);
+        }
+    }
+
+    ngx_sip_peer_rest(peer);
+}
+
+
+/*
+ * A target answered by 503: the request goes to the next one, if there is one,
+ * as a new transaction (RFC 3263, 4.3).  With Retry-After, nothing goes there
+ * for that time (RFC 3261, 21.5.4).
+ */
+
+ngx_int_t
+ngx_sip_peer_next_target(ngx_sip_client_t *client, ngx_uint_t retry_after)
+{
+    ngx_msec_t       avoid;
+    ngx_sip_conn_t  *conn;
+    ngx_sip_peer_t  *peer;
+
+    peer = client->peer;
+    conn = client->conn;
+
+    if (retry_after) {
+        avoid = ngx_current_msec
+                + 1000 * ngx_min(retry_after, NGX_SIP_AVOID_MAX);
+
+        conn->avoided = 1;
+        conn->avoid = avoid;
+    }
+
+    if (!peer->dialling
+        && (peer->dial == NULL || peer->dial->current >= peer->dial->naddrs))
+    {
+        if (retry_after && ngx_sip_peer_conn(peer) == NULL) {
+            peer->failed = 1;
+            peer->result = NGX_FED_NO_LINK;
+            peer->retry = avoid;
+        }
+
+        return NGX_DECLINED;
+    }
+
+    ngx_sip_client_detach(client);
+
+    client->queued = 1;
+
+    ngx_queue_insert_tail(&peer->waiting, &client->list);
+    peer->nwaiting++;
+
+    if (!peer->dialling) {
+        peer->dialling = 1;
+        ngx_fed_dial_next(peer->dial);
+    }
+
+    return NGX_OK;
+}
+
+
+/* A connection is gone, maybe while it was being set up. */
+
+void
+ngx_sip_peer_closed(ngx_sip_conn_t *conn)
+{
+    ngx_sip_peer_t  *peer;
+
+    peer = conn->peer;
+
+    if (peer == NULL) {
+        return;
+    }
+
+    if (peer->connecting == conn) {
+        peer->connecting = NULL;
+
+        ngx_log_error(NGX_LOG_ERR, conn->link->log, 0,
+                      "SIP connection could not be set up: %s",
+                      conn->link->reason);
+
+        ngx_fed_dial_next(peer->dial);
+        return;
+    }
+
+    ngx_queue_remove(&conn->usable);
+    ngx_queue_init(&conn->usable);
+
+    ngx_sip_peer_rest(peer);
+}
+
+
+/*
+ * A peer may ask that its connection serve requests to it as well (RFC 5923,
+ * 5): with TLS, a certificate of the domain, and if it is where requests to
+ * the domain would go anyway.
+ */
+
+void
+ngx_sip_peer_alias(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_str_t *name,
+    ngx_fed_domain_t *domain)
+{
+    uint32_t           hash;
+    in_port_t          port;
+    ngx_sockaddr_t     addr;
+    ngx_sip_peer_t    *peer;
+    ngx_connection_t  *c;
+
+    if (!msg->via.alias || conn->peer || conn->dialled || !conn->link->secure)
+    {
+        return;
+    }
+
+    c = conn->link->connection;
+
+    if (c->socklen > (socklen_t) sizeof(ngx_sockaddr_t)) {
+        return;
+    }
+
+    ngx_memcpy(&addr, c->sockaddr, c->socklen);
+
+    port = msg->via.port ? (in_port_t) msg->via.port : NGX_SIP_TLS_PORT;
+    ngx_inet_set_port(&addr.sockaddr, port);
+
+    hash = ngx_crc32_short(name->data, name->len);
+
+    peer = (ngx_sip_peer_t *) ngx_str_rbtree_lookup(&conn->ctx->peers, name,
+                                                    hash);
+
+    if (peer && peer->socklen
+        && ngx_cmp_sockaddr(&peer->sockaddr.sockaddr, peer->socklen,
+                            &addr.sockaddr, c->socklen, 1)
+           == NGX_OK)
+    {
+        goto found;
+    }
+
+    if (!ngx_sip_peer_has_addr(domain, &addr.sockaddr, c->socklen)) {
+        return;
+    }
+
+    peer = ngx_sip_peer_get(conn->ctx, name, domain);
+    if (peer == NULL) {
+        return;
+    }
+
+found:
+
+    conn->peer = peer;
+
+    ngx_queue_insert_tail(&peer->conns, &conn->usable);
+}
+
+
+static ngx_uint_t
+ngx_sip_peer_has_addr(ngx_fed_domain_t *domain, struct sockaddr *sockaddr,
+    socklen_t socklen)
+{
+    ngx_uint_t         i, j;
+    ngx_fed_server_t  *server;
+
+    if (domain->servers == NULL) {
+        return 0;
+    }
+
+    server = domain->servers->elts;
+
+    for (i = 0; i < domain->servers->nelts; i++) {
+
+        for (j = 0; j < server[i].naddrs; j++) {
+
+            if (ngx_cmp_sockaddr(sockaddr, socklen,
+                                 server[i].addrs[j].sockaddr,
+                                 server[i].addrs[j].socklen, 1)
+                == NGX_OK)
+            {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
+}
+
+
+/* What is not used for a while is forgotten. */
+
+static void
+ngx_sip_peer_rest(ngx_sip_peer_t *peer)
+{
+    if (ngx_queue_empty(&peer->conns) && !peer->dialling
+        && !peer->timer.timer_set)
+    {
+        ngx_add_timer(&peer->timer, ngx_max(NGX_SIP_PEER_UNUSED,
+                                            peer->delay * 2));
+    }
+}
+
+
+static void
+ngx_sip_peer_unused_handler(ngx_event_t *ev)
+{
+    ngx_sip_peer_t  *peer;
+
+    peer = ev->data;
+
+    if (ngx_queue_empty(&peer->conns) && !peer->dialling
+        && ngx_queue_empty(&peer->waiting))
+    {
+        ngx_sip_peer_free(peer);
+    }
+}
+
+
+static void
+ngx_sip_peer_free(ngx_sip_peer_t *peer)
+{
+    if (peer->timer.timer_set) {
+        ngx_del_timer(&peer->timer);
+    }
+
+    if (peer->dial) {
+        ngx_fed_dial_free(peer->dial);
+    }
+
+    ngx_rbtree_delete(&peer->ctx->peers, &peer->sn.node);
+
+    ngx_free(peer);
+}
+
+
+void
+ngx_sip_peers_free(ngx_sip_ctx_t *ctx)
+{
+    while (ctx->peers.root != ctx->peers.sentinel) {
+        ngx_sip_peer_free((ngx_sip_peer_t *) ctx->peers.root);
+    }
+}

@@ -1,0 +1,492 @@
+
+/*
+ * The dialect "simple": instant messages are MESSAGE requests outside of any
+ * dialog (RFC 3428, RFC 7572).
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_stream.h>
+#include "ngx_sip_core.h"
+
+
+#define NGX_SIP_SUBJECT_LEN   1024
+#define NGX_SIP_LANGUAGE_LEN  64
+#define NGX_SIP_STAMP_LEN     (sizeof("2026-01-01T00:00:00Z") - 1)
+#define NGX_SIP_DATE_LEN      (sizeof("Thu, 01 Jan 2026 00:00:00 GMT") - 1)
+#define NGX_SIP_OLD           60      /* seconds, from which Date is told */
+
+
+static ngx_int_t ngx_sip_simple_read(ngx_sip_ctx_t *ctx, ngx_sip_msg_t *msg,
+    ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal);
+static ngx_int_t ngx_sip_simple_content(ngx_sip_msg_t *msg,
+    ngx_sip_refusal_t *refusal);
+static ngx_int_t ngx_sip_simple_body(ngx_sip_msg_t *msg, ngx_fed_event_t *ev,
+    ngx_sip_refusal_t *refusal);
+static ngx_int_t ngx_sip_simple_subject(ngx_sip_msg_t *msg,
+    ngx_fed_event_t *ev);
+static ngx_int_t ngx_sip_simple_language(ngx_sip_msg_t *msg,
+    ngx_fed_event_t *ev);
+static ngx_int_t ngx_sip_simple_date(ngx_sip_msg_t *msg, ngx_fed_event_t *ev);
+static ngx_int_t ngx_sip_simple_write(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
+    ngx_sip_client_t *client);
+static u_char *ngx_sip_simple_optional(u_char *p, ngx_fed_event_t *ev);
+static size_t ngx_sip_language_prefix(ngx_str_t *lang);
+static time_t ngx_sip_stamp(ngx_str_t *stamp);
+
+
+const ngx_sip_dialect_t  ngx_sip_dialect_simple = {
+    ngx_sip_simple_read,
+    ngx_sip_simple_write
+};
+
+
+/*
+ * Fills in an event from a MESSAGE.  Returns NGX_OK, NGX_DECLINED with the
+ * refusal filled in, or NGX_ERROR if there is no memory.
+ */
+
+static ngx_int_t
+ngx_sip_simple_read(ngx_sip_ctx_t *ctx, ngx_sip_msg_t *msg,
+    ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_sip_simple_content(msg, refusal);
+
+    if (rc == NGX_OK) {
+        rc = ngx_sip_simple_body(msg, ev, refusal);
+    }
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    ev->type = NGX_FED_NORMAL;
+
+    ev->id.len = msg->call_id.len;
+    ev->id.data = ngx_pstrdup(ev->pool, &msg->call_id);
+
+    if (ev->id.data == NULL
+        || ngx_sip_thread_read(ctx, ev, &msg->call_id) != NGX_OK
+        || ngx_sip_simple_subject(msg, ev) != NGX_OK
+        || ngx_sip_simple_language(msg, ev) != NGX_OK
+        || ngx_sip_simple_date(msg, ev) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* RFC 3261, 8.2.3; RFC 3428, 7 */
+
+static ngx_int_t
+ngx_sip_simple_content(ngx_sip_msg_t *msg, ngx_sip_refusal_t *refusal)
+{
+    ngx_str_t          type, subtype, charset;
+    ngx_sip_header_t  *h;
+
+    h = ngx_sip_header(msg, NGX_SIP_CONTENT_ENCODING);
+
+    if (h && h->value.len && !ngx_sip_is(&h->value, "identity")) {
+        refusal->status = 415;
+        ngx_str_set(&refusal->headers, "Accept-Encoding: identity" CRLF);
+        return NGX_DECLINED;
+    }
+
+    h = ngx_sip_header(msg, NGX_SIP_CONTENT_TYPE);
+
+    if (h == NULL) {
+        refusal->status = 400;
+        refusal->reason = msg->body.len ? "Missing Content-Type"
+                                        : "Empty Message";
+        return NGX_DECLINED;
+    }
+
+    if (h->next
+        || ngx_sip_media_type(&h->value, &type, &subtype, &charset) != NGX_OK)
+    {
+        refusal->status = 400;
+        refusal->reason = "Bad Content-Type";
+        return NGX_DECLINED;
+    }
+
+    if (!ngx_sip_is(&type, "text") || !ngx_sip_is(&subtype, "plain")
+        || (charset.len && !ngx_sip_is(&charset, "UTF-8")
+            && !ngx_sip_is(&charset, "US-ASCII")))
+    {
+        refusal->status = 415;
+        ngx_str_set(&refusal->headers, "Accept: text/plain;charset=UTF-8"
+                                       CRLF);
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}
+
+
+/* The lines of the body, which lies in the read buffer, come to end in LF. */
+
+static ngx_int_t
+ngx_sip_simple_body(ngx_sip_msg_t *msg, ngx_fed_event_t *ev,
+    ngx_sip_refusal_t *refusal)
+{
+    if (msg->body.len == 0) {
+        refusal->status = 400;
+        refusal->reason = "Empty Message";
+        return NGX_DECLINED;
+    }
+
+    if (!ngx_fed_text_valid(msg->body.data, msg->body.len)) {
+        refusal->status = 400;
+        refusal->reason = "Body Is Not UTF-8";
+        return NGX_DECLINED;
+    }
+
+    ev->body.data = msg->body.data;
+    ev->body.len = ngx_fed_text_lf(msg->body.data, msg->body.data,
+                                   msg->body.len);
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_sip_simple_subject(ngx_sip_msg_t *msg, ngx_fed_event_t *ev)
+{
+    ngx_sip_header_t  *h;
+
+    h = ngx_sip_header(msg, NGX_SIP_SUBJECT);
+
+    if (h == NULL || h->value.len == 0) {
+        return NGX_OK;
+    }
+
+    ev->subject.data = ngx_pnalloc(ev->pool, h->value.len);
+    if (ev->subject.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ev->subject.len = ngx_fed_text_line(ev->subject.data, h->value.data,
+                                        h->value.len, h->value.len);
+    return NGX_OK;
+}
+
+
+/* The first of the languages, if it is one. */
+
+static ngx_int_t
+ngx_sip_simple_language(ngx_sip_msg_t *msg, ngx_fed_event_t *ev)
+{
+    u_char            *p;
+    ngx_str_t          lang;
+    ngx_sip_header_t  *h;
+
+    h = ngx_sip_header(msg, NGX_SIP_CONTENT_LANGUAGE);
+
+    if (h == NULL) {
+        return NGX_OK;
+    }
+
+    p = h->value.data;
+
+    if (ngx_sip_item(&p, h->value.data + h->value.len, &lang) == NGX_OK
+        && lang.len <= NGX_SIP_LANGUAGE_LEN
+        && ngx_sip_language_prefix(&lang) == lang.len)
+    {
+        ev->lang = lang;
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * Date becomes a stamp if it is not that of now: most clients send it with
+ * each message (RFC 3261, 20.17).
+ */
+
+static ngx_int_t
+ngx_sip_simple_date(ngx_sip_msg_t *msg, ngx_fed_event_t *ev)
+{
+    time_t             date;
+    ngx_tm_t           tm;
+    ngx_sip_header_t  *h;
+
+    h = ngx_sip_header(msg, NGX_SIP_DATE);
+
+    if (h == NULL) {
+        return NGX_OK;
+    }
+
+    date = ngx_parse_http_time(h->value.data, h->value.len);
+
+    if (date == NGX_ERROR || date > ngx_time() - NGX_SIP_OLD) {
+        return NGX_OK;
+    }
+
+    ngx_gmtime(date, &tm);
+
+    ev->stamp.data = ngx_pnalloc(ev->pool, NGX_SIP_STAMP_LEN + 8);
+    if (ev->stamp.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ev->stamp.len = ngx_snprintf(ev->stamp.data, NGX_SIP_STAMP_LEN + 8,
+                                 "%4d-%02d-%02dT%02d:%02d:%02dZ",
+                                 tm.ngx_tm_year, tm.ngx_tm_mon,
+                                 tm.ngx_tm_mday, tm.ngx_tm_hour,
+                                 tm.ngx_tm_min, tm.ngx_tm_sec)
+                    - ev->stamp.data;
+    return NGX_OK;
+}
+
+
+/*
+ * Makes a MESSAGE of an event, but for its Via, in the event's pool (RFC 7572,
+ * 4; RFC 3428, 4).  Returns NGX_ERROR if there is no memory.
+ */
+
+static ngx_int_t
+ngx_sip_simple_write(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
+    ngx_sip_client_t *client)
+{
+    u_char         *p;
+    size_t          size, from, to, body;
+    ngx_sip_key_t   tag;
+
+    from = ngx_fed_address_sip_size(&ev->from);
+    to = ngx_fed_address_sip_size(&ev->to);
+    body = ngx_fed_text_crlf_size(ev->body.data, ev->body.len);
+
+    size = sizeof("MESSAGE  SIP/2.0" CRLF
+                  "Max-Forwards: 70" CRLF
+                  "From: <>;tag=" CRLF
+                  "To: <>" CRLF
+                  "Call-ID: " CRLF
+                  "CSeq:  MESSAGE" CRLF
+                  "Subject: " CRLF
+                  "Content-Language: " CRLF
+                  "Date: " CRLF
+                  "Content-Type: text/plain;charset=UTF-8" CRLF
+                  "Content-Length: " CRLF CRLF)
+           + to + from + NGX_SIP_TAG_LEN + to + NGX_SIP_CALL_ID_LEN
+           + NGX_INT32_LEN + ngx_min(ev->subject.len, NGX_SIP_SUBJECT_LEN)
+           + NGX_SIP_LANGUAGE_LEN + NGX_SIP_DATE_LEN + NGX_SIZE_T_LEN + body;
+
+    p = ngx_pnalloc(ev->pool, size);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    client->line.data = p;
+
+    p = ngx_cpymem(p, "MESSAGE ", sizeof("MESSAGE ") - 1);
+    p = ngx_fed_address_to_sip(p, &ev->to);
+    p = ngx_cpymem(p, " SIP/2.0" CRLF, sizeof(" SIP/2.0" CRLF) - 1);
+
+    client->line.len = p - client->line.data;
+    client->rest.data = p;
+
+    tag = ngx_sip_unique(ctx);
+
+    p = ngx_cpymem(p, "Max-Forwards: 70" CRLF "From: <",
+                   sizeof("Max-Forwards: 70" CRLF "From: <") - 1);
+    p = ngx_fed_address_to_sip(p, &ev->from);
+    p = ngx_cpymem(p, ">;tag=", sizeof(">;tag=") - 1);
+    p = ngx_sip_hex(p, tag.lo);
+    p = ngx_cpymem(p, CRLF "To: <", sizeof(CRLF "To: <") - 1);
+    p = ngx_cpymem(p, client->line.data + sizeof("MESSAGE ") - 1,
+                   client->line.len - (sizeof("MESSAGE  SIP/2.0" CRLF) - 1));
+    p = ngx_cpymem(p, ">" CRLF "Call-ID: ", sizeof(">" CRLF "Call-ID: ") - 1);
+    p += ngx_sip_thread_call_id(ctx, ev, p);
+
+    client->cseq = ctx->cseq;
+    ctx->cseq = (ctx->cseq + 1) & 0x7fffffff;
+
+    p = ngx_sprintf(p, CRLF "CSeq: %uD MESSAGE" CRLF, client->cseq);
+
+    p = ngx_sip_simple_optional(p, ev);
+
+    p = ngx_sprintf(p, "Content-Type: text/plain;charset=UTF-8" CRLF
+                       "Content-Length: %uz" CRLF CRLF, body);
+    p = ngx_fed_text_crlf(p, ev->body.data, ev->body.len);
+
+    client->rest.len = p - client->rest.data;
+
+    return NGX_OK;
+}
+
+
+static u_char *
+ngx_sip_simple_optional(u_char *p, ngx_fed_event_t *ev)
+{
+    size_t   len;
+    u_char  *start;
+    time_t   date;
+
+    if (ev->subject.len) {
+        start = p;
+        p = ngx_cpymem(p, "Subject: ", sizeof("Subject: ") - 1);
+
+        len = ngx_fed_text_line(p, ev->subject.data, ev->subject.len,
+                                ngx_min(ev->subject.len, NGX_SIP_SUBJECT_LEN));
+        if (len) {
+            p += len;
+            *p++ = CR;
+            *p++ = LF;
+
+        } else {
+            p = start;
+        }
+    }
+
+    len = ngx_sip_language_prefix(&ev->lang);
+
+    if (len) {
+        p = ngx_cpymem(p, "Content-Language: ",
+                       sizeof("Content-Language: ") - 1);
+        p = ngx_cpymem(p, ev->lang.data, len);
+        *p++ = CR;
+        *p++ = LF;
+    }
+
+    date = ngx_sip_stamp(&ev->stamp);
+
+    if (date != (time_t) NGX_ERROR) {
+        p = ngx_cpymem(p, "Date: ", sizeof("Date: ") - 1);
+        p = ngx_http_time(p, date);
+        *p++ = CR;
+        *p++ = LF;
+    }
+
+    return p;
+}
+
+
+/*
+ * Returns the length of the part of a language tag that is one in SIP, where
+ * subtags have letters only (RFC 3261, 25.1), or 0.
+ */
+
+static size_t
+ngx_sip_language_prefix(ngx_str_t *lang)
+{
+    u_char  ch;
+    size_t  i, n, good;
+
+    n = 0;
+    good = 0;
+
+    for (i = 0; i < lang->len && i < NGX_SIP_LANGUAGE_LEN; i++) {
+
+        ch = lang->data[i] | 0x20;
+
+        if (ch >= 'a' && ch <= 'z') {
+
+            if (++n > 8) {
+                return good;
+            }
+
+            continue;
+        }
+
+        if (lang->data[i] != '-' || n == 0) {
+            return good;
+        }
+
+        good = i;
+        n = 0;
+    }
+
+    return (n && i == lang->len) ? i : good;
+}
+
+
+/* Reads a DateTime of XEP-0082, or returns NGX_ERROR. */
+
+static time_t
+ngx_sip_stamp(ngx_str_t *stamp)
+{
+    u_char             *p, *last;
+    time_t              date, zone;
+    ngx_int_t           n[6], hour, min;
+    ngx_uint_t          i;
+    struct tm           tm;
+
+    static const struct {
+        u_char          offset;
+        u_char          len;
+    } parts[] = {
+        { 0, 4 }, { 5, 2 }, { 8, 2 }, { 11, 2 }, { 14, 2 }, { 17, 2 }
+    };
+
+    static const u_char  form[] = "0000-00-00T00:00:00";
+
+    if (stamp->len < sizeof(form)) {
+        return (time_t) NGX_ERROR;
+    }
+
+    p = stamp->data;
+    last = p + stamp->len;
+
+    for (i = 0; i < sizeof(form) - 1; i++) {
+        if (form[i] != '0' && form[i] != p[i]) {
+            return (time_t) NGX_ERROR;
+        }
+    }
+
+    for (i = 0; i < 6; i++) {
+        n[i] = ngx_atoi(p + parts[i].offset, parts[i].len);
+
+        if (n[i] == NGX_ERROR) {
+            return (time_t) NGX_ERROR;
+        }
+    }
+
+    p += sizeof(form) - 1;
+
+    if (*p == '.') {
+        for (p++; p < last && *p >= '0' && *p <= '9'; p++) { /* void */ }
+    }
+
+    zone = 0;
+
+    if (last - p == sizeof("+00:00") - 1 && (*p == '+' || *p == '-')
+        && p[3] == ':')
+    {
+        hour = ngx_atoi(p + 1, 2);
+        min = ngx_atoi(p + 4, 2);
+
+        if (hour == NGX_ERROR || min == NGX_ERROR) {
+            return (time_t) NGX_ERROR;
+        }
+
+        zone = (hour * 60 + min) * (*p == '+' ? 60 : -60);
+
+    } else if (last - p != 1 || *p != 'Z') {
+        return (time_t) NGX_ERROR;
+    }
+
+    if (n[0] < 1970 || n[1] < 1 || n[1] > 12 || n[2] < 1 || n[2] > 31
+        || n[3] > 23 || n[4] > 59 || n[5] > 60)
+    {
+        return (time_t) NGX_ERROR;
+    }
+
+    ngx_memzero(&tm, sizeof(struct tm));
+
+    tm.tm_year = (int) n[0] - 1900;
+    tm.tm_mon = (int) n[1] - 1;
+    tm.tm_mday = (int) n[2];
+    tm.tm_hour = (int) n[3];
+    tm.tm_min = (int) n[4];
+    tm.tm_sec = (int) n[5];
+
+    date = timegm(&tm);
+
+    return date - zone;
+}

@@ -1,0 +1,337 @@
+
+/*
+ * Thread and Call-ID (RFC 7572, 4 and 5): each stands for the other as it is
+ * where that is legal and gives nothing away; else a hash does, and for a
+ * while it is known what the hash stands for.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_stream.h>
+#include "ngx_sip_core.h"
+
+
+#define NGX_SIP_THREAD_TEXT  1024
+
+
+static ngx_sip_key_t ngx_sip_thread_users(ngx_sip_ctx_t *ctx,
+    ngx_fed_event_t *ev);
+static ngx_sip_key_t ngx_sip_thread_hash(ngx_sip_ctx_t *ctx,
+    ngx_sip_key_t *users, ngx_str_t *text);
+static ngx_sip_thread_t *ngx_sip_thread_find(ngx_sip_ctx_t *ctx,
+    ngx_sip_key_t *users, ngx_sip_key_t *key);
+static void ngx_sip_thread_remember(ngx_sip_ctx_t *ctx, ngx_sip_key_t *users,
+    ngx_sip_key_t *key, ngx_str_t *text);
+static ngx_int_t ngx_sip_thread_parse(ngx_str_t *text, ngx_sip_key_t *key);
+static u_char *ngx_sip_thread_text(u_char *dst, ngx_sip_key_t *key);
+static ngx_sip_key_t ngx_sip_thread_chat(ngx_sip_ctx_t *ctx,
+    ngx_sip_key_t *users, u_char *call_id, size_t len);
+
+
+ngx_int_t
+ngx_sip_thread_init(ngx_sip_ctx_t *ctx)
+{
+    ngx_uint_t  i;
+
+    ctx->threads = ngx_pcalloc(ctx->pool,
+                               NGX_SIP_THREADS * sizeof(ngx_sip_thread_t));
+    if (ctx->threads == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < NGX_SIP_THREADS; i++) {
+        ngx_queue_init(&ctx->threads[i].queue);
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_sip_thread_exit(ngx_sip_ctx_t *ctx)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_SIP_THREADS; i++) {
+        if (ctx->threads[i].text.data) {
+            ngx_free(ctx->threads[i].text.data);
+        }
+    }
+}
+
+
+/*
+ * Writes the Call-ID for the thread of an event, or one of its own if it has
+ * none: NGX_SIP_CALL_ID_LEN octets at most, never with a host (RFC 3261,
+ * 8.1.1.4).  Returns its length.
+ */
+
+size_t
+ngx_sip_thread_call_id(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev, u_char *dst)
+{
+    u_char            *p;
+    ngx_str_t         *thread, none;
+    ngx_sip_key_t      key, users;
+    ngx_sip_thread_t  *known;
+
+    thread = &ev->thread;
+
+    if (thread->len == 0) {
+        key = ngx_sip_unique(ctx);
+        return ngx_sip_thread_text(dst, &key) - dst;
+    }
+
+    users = ngx_sip_thread_users(ctx, ev);
+
+    known = NULL;
+
+    if (ngx_sip_thread_parse(thread, &key) == NGX_OK) {
+        known = ngx_sip_thread_find(ctx, &users, &key);
+    }
+
+    if (known && known->text.len <= NGX_SIP_CALL_ID_LEN) {
+        p = ngx_cpymem(dst, known->text.data, known->text.len);
+
+    } else if (thread->len <= NGX_SIP_CALL_ID_LEN
+               && ngx_sip_is_token(thread->data, thread->len))
+    {
+        p = ngx_cpymem(dst, thread->data, thread->len);
+
+    } else {
+        key = ngx_sip_thread_hash(ctx, &users, thread);
+        p = ngx_sip_thread_text(dst, &key);
+
+        ngx_sip_thread_remember(ctx, &users, &key, thread);
+    }
+
+    if (ctx->conf->mirror_chat && ev->type == NGX_FED_CHAT) {
+        ngx_str_null(&none);
+        key = ngx_sip_thread_chat(ctx, &users, dst, p - dst);
+
+        ngx_sip_thread_remember(ctx, &users, &key, &none);
+    }
+
+    return p - dst;
+}
+
+
+/*
+ * Sets the thread of an event that came with a Call-ID, and its type if the
+ * Call-ID is that of a chat.  Returns NGX_ERROR if there is no memory.
+ */
+
+ngx_int_t
+ngx_sip_thread_read(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
+    ngx_str_t *call_id)
+{
+    ngx_sip_key_t      key, users;
+    ngx_sip_thread_t  *known;
+
+    users = ngx_sip_thread_users(ctx, ev);
+
+    if (ctx->conf->mirror_chat) {
+        key = ngx_sip_thread_chat(ctx, &users, call_id->data, call_id->len);
+
+        if (ngx_sip_thread_find(ctx, &users, &key)) {
+            ev->type = NGX_FED_CHAT;
+        }
+    }
+
+    known = NULL;
+
+    if (ngx_sip_thread_parse(call_id, &key) == NGX_OK) {
+        known = ngx_sip_thread_find(ctx, &users, &key);
+    }
+
+    if (known) {
+        ev->thread.data = ngx_pstrdup(ev->pool, &known->text);
+        ev->thread.len = known->text.len;
+
+        return ev->thread.data ? NGX_OK : NGX_ERROR;
+    }
+
+    if (call_id->len <= NGX_SIP_CALL_ID_LEN
+        && ngx_strlchr(call_id->data, call_id->data + call_id->len, '@')
+           == NULL)
+    {
+        ev->thread = *call_id;
+        return NGX_OK;
+    }
+
+    /* what is behind an "@" is an address, which is nobody's business */
+
+    key = ngx_sip_thread_hash(ctx, &users, call_id);
+
+    ev->thread.data = ngx_pnalloc(ev->pool, NGX_SIP_HASH_TEXT);
+    if (ev->thread.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ev->thread.len = NGX_SIP_HASH_TEXT;
+
+    (void) ngx_sip_thread_text(ev->thread.data, &key);
+
+    ngx_sip_thread_remember(ctx, &users, &key, call_id);
+
+    return NGX_OK;
+}
+
+
+/* Two users, whoever of them sends. */
+
+static ngx_sip_key_t
+ngx_sip_thread_users(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev)
+{
+    if (ev->source == &ngx_sip_leg) {
+        return ngx_sip_pair_key(ctx, &ev->to, &ev->from);
+    }
+
+    return ngx_sip_pair_key(ctx, &ev->from, &ev->to);
+}
+
+
+static ngx_sip_key_t
+ngx_sip_thread_hash(ngx_sip_ctx_t *ctx, ngx_sip_key_t *users, ngx_str_t *text)
+{
+    ngx_sip_hash_t  hash;
+
+    ngx_sip_hash_init(&hash, &ctx->secret);
+    ngx_sip_hash_update(&hash, (u_char *) users, sizeof(ngx_sip_key_t));
+    ngx_sip_hash_str(&hash, text);
+
+    return ngx_sip_hash_final(&hash);
+}
+
+
+static ngx_sip_thread_t *
+ngx_sip_thread_find(ngx_sip_ctx_t *ctx, ngx_sip_key_t *users,
+    ngx_sip_key_t *key)
+{
+    ngx_queue_t       *q, *bucket;
+    ngx_sip_thread_t  *thread;
+
+    bucket = ngx_sip_bucket(ctx->aliases, key);
+
+    for (q = ngx_queue_head(bucket); q != bucket; q = ngx_queue_next(q)) {
+
+        thread = ngx_queue_data(q, ngx_sip_thread_t, queue);
+
+        if (ngx_sip_key_equal(&thread->key, key)
+            && ngx_sip_key_equal(&thread->pair, users))
+        {
+            return thread;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* What is remembered longest makes room. */
+
+static void
+ngx_sip_thread_remember(ngx_sip_ctx_t *ctx, ngx_sip_key_t *users,
+    ngx_sip_key_t *key, ngx_str_t *text)
+{
+    ngx_sip_thread_t  *thread;
+
+    if (text->len > NGX_SIP_THREAD_TEXT
+        || ngx_sip_thread_find(ctx, users, key))
+    {
+        return;
+    }
+
+    thread = &ctx->threads[ctx->next_thread];
+
+    ngx_queue_remove(&thread->queue);
+    ngx_queue_init(&thread->queue);
+
+    if (thread->text.len < text->len) {
+
+        if (thread->text.data) {
+            ngx_free(thread->text.data);
+        }
+
+        thread->text.len = 0;
+        thread->text.data = ngx_alloc(text->len, ctx->conf->log);
+
+        if (thread->text.data == NULL) {
+            return;
+        }
+    }
+
+    ctx->next_thread = (ctx->next_thread + 1) % NGX_SIP_THREADS;
+
+    ngx_memcpy(thread->text.data, text->data, text->len);
+    thread->text.len = text->len;
+    thread->key = *key;
+    thread->pair = *users;
+
+    ngx_queue_insert_head(ngx_sip_bucket(ctx->aliases, key), &thread->queue);
+}
+
+
+/* Reads what ngx_sip_thread_text() writes. */
+
+static ngx_int_t
+ngx_sip_thread_parse(ngx_str_t *text, ngx_sip_key_t *key)
+{
+    size_t     i;
+    uint64_t  *n;
+    u_char     ch;
+
+    if (text->len != NGX_SIP_HASH_TEXT) {
+        return NGX_DECLINED;
+    }
+
+    key->lo = 0;
+    key->hi = 0;
+
+    for (i = 0; i < NGX_SIP_HASH_TEXT; i++) {
+
+        ch = text->data[i];
+
+        if (ch >= '0' && ch <= '9') {
+            ch -= '0';
+
+        } else if (ch >= 'a' && ch <= 'f') {
+            ch -= 'a' - 10;
+
+        } else {
+            return NGX_DECLINED;
+        }
+
+        n = (i < NGX_SIP_HASH_TEXT / 2) ? &key->lo : &key->hi;
+        *n = (*n << 4) | ch;
+    }
+
+    return NGX_OK;
+}
+
+
+static u_char *
+ngx_sip_thread_text(u_char *dst, ngx_sip_key_t *key)
+{
+    dst = ngx_sip_hex(dst, key->lo);
+
+    return ngx_sip_hex(dst, key->hi);
+}
+
+
+/* The key under which it is known that a Call-ID is that of a chat. */
+
+static ngx_sip_key_t
+ngx_sip_thread_chat(ngx_sip_ctx_t *ctx, ngx_sip_key_t *users, u_char *call_id,
+    size_t len)
+{
+    ngx_sip_hash_t  hash;
+
+    ngx_sip_hash_init(&hash, &ctx->secret);
+    ngx_sip_hash_update(&hash, (u_char *) "chat", 4);
+    ngx_sip_hash_update(&hash, (u_char *) users, sizeof(ngx_sip_key_t));
+    ngx_sip_hash_update(&hash, call_id, len);
+
+    return ngx_sip_hash_final(&hash);
+}

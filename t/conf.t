@@ -1,0 +1,280 @@
+#!/usr/bin/perl
+
+# (C) The ngx_xmpp_sip_module authors
+
+# Tests for the configuration: what loads, and what is refused with the file
+# and the line (DESIGN 1).
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use Test::More;
+
+BEGIN { use FindBin; chdir($FindBin::Bin); }
+
+use lib 'lib';
+use Test::Nginx;
+use Test::Nginx::CA;
+
+###############################################################################
+
+select STDERR; $| = 1;
+select STDOUT; $| = 1;
+
+my $t = Test::Nginx->new()->has(qw/stream stream_ssl/)->has_daemon('openssl');
+my $d = $t->testdir();
+
+my $ca = Test::Nginx::CA->new($d);
+$ca->issue('gw', cn => 'gw.test', dns => ['gw.test']);
+
+my $binary = $ENV{TEST_NGINX_BINARY} || '../nginx/objs/nginx';
+$binary = '/usr/sbin/nginx' unless -x $binary;
+
+# what a federation needs, and the two listeners
+
+my $zone = 'zone f 1m;';
+my $home = 'sip_domain s.test home server=127.0.0.1:5061;';
+my $x = 'xmpp_domain x.test server=127.0.0.1:5269;';
+my $certs = "ssl_certificate $d/gw.crt; ssl_certificate_key $d/gw.key;";
+
+###############################################################################
+
+my @good = (
+	['smallest', fed("$zone $home")],
+	['two legs', fed("$zone $home $x")],
+	['wildcard', fed("$zone $home xmpp_domain *.x.test server=127.0.0.1;")],
+	['exact beside wildcard',
+		fed("$zone $home $x xmpp_domain *.x.test server=127.0.0.1:1;")],
+	['several servers', fed("$zone sip_domain s.test home "
+		. 'server=127.0.0.1:5061 server=127.0.0.2:5061 name=gw.s.test;')],
+	['all parameters of xmpp_domain', fed("$zone $home xmpp_domain x.test "
+		. 'server=127.0.0.1 tls=optional auth=dialback rate=20r/s '
+		. 'message_size=32k;')],
+	['all parameters of sip_domain', fed("$zone sip_domain s.test home "
+		. 'server=127.0.0.1 tls=required dialect=simple name=a.test '
+		. 'name=b.test eku=any rate=1r/s message_size=8k;')],
+	['U-labels', fed("$zone $home xmpp_domain m\xc3\xbcnchen.test "
+		. 'server=127.0.0.1;')],
+	['server=srv with a resolver', fed("$zone $home xmpp_domain x.test "
+		. 'server=srv;') . 'resolver 127.0.0.1;'],
+	['default deny', fed("$zone $home default deny;")],
+	['default xmpp', fed("$zone $home default xmpp auth=external;")
+		. 'resolver 127.0.0.1;'],
+	['default sip', fed("$zone xmpp_domain x.test home server=127.0.0.1; "
+		. 'default sip eku=any;') . 'resolver 127.0.0.1;'],
+	['deny', fed("$zone $home deny spam.test *.spam.test;")],
+	['deny of a listed domain', fed("$zone $home $x deny x.test;")],
+	['permit', fed("$zone $home permit \$ok \$federation_from;")
+		. 'map $federation_sip_user $ok { default 0; }'],
+	['TLS', fed("$zone $home $certs ssl_trusted_certificate "
+		. $ca->file() . '; ssl_protocols TLSv1.2 TLSv1.3; '
+		. 'ssl_ciphers HIGH; ssl_verify_depth 3; '
+		. 'ssl_conf_command Options PrioritizeChaCha;')],
+	['two federations', fed("$zone $home")
+		. "federation g { zone g 1m; $home }"],
+	['choices', fed("$zone $home confirm write; log_bodies on; "
+		. 'private_addresses on; mask_recipients on; message_6xx off; '
+		. 'mirror_chat on; message_status 200; unavailable_status 480; '
+		. 'sip_host gw.test:5071; dialback_secret s3cr3t;')],
+	['times', fed("$zone $home connect_timeout 1s; handshake_timeout 1s; "
+		. 'dialback_timeout 1s; transaction_timeout 5s; '
+		. 'trying_timeout 1s; confirm_timeout 2s; close_timeout 1s; '
+		. 'xmpp_keepalive 60s; sip_keepalive 60s; xmpp_idle_timeout 60s; '
+		. 'sip_idle_timeout 60s; sip_read_timeout 5s; '
+		. 'reconnect_delay 100ms 1s;')],
+	['limits', fed("$zone $home stanza_size 10000; preauth_size 4k; "
+		. 'sip_header_size 16k; sip_body_size 16k; output_size 64k; '
+		. 'xml_depth 16; xml_attributes 16; sasl_attempts 2; '
+		. 'stream_domains 2; domain_queue 10; pair_queue 10; '
+		. 'link_events 100;')],
+	['variables in a log', fed("$zone $home") . 'log_format f '
+		. '"$federation_name $federation_kind $federation_direction '
+		. '$federation_from $federation_to $federation_from_domain '
+		. '$federation_to_domain $federation_sip_user '
+		. '$federation_xmpp_user $federation_status $federation_id '
+		. '$federation_reason $federation_condition $federation_text '
+		. '$federation_time $federation_body"; '
+		. "access_log $d/f.log f;"],
+	['XMPP listener', fed("$zone $home") . "server { listen 127.0.0.1:8080; "
+		. "$certs xmpp_federation f; }"],
+	['XMPP listener without TLS', fed("$zone $home")
+		. 'server { listen 127.0.0.1:8080; xmpp_federation f tls=off; }'],
+	['federation after its listener', 'server { listen 127.0.0.1:8080; '
+		. 'xmpp_federation f tls=off; }' . fed("$zone $home")],
+	['SIP listener', fed("$zone $home") . 'server { listen 127.0.0.1:8080 '
+		. "ssl; $certs ssl_client_certificate " . $ca->file()
+		. '; ssl_verify_client on; sip_federation f; }'],
+	['SIP listener without TLS', fed("$zone sip_domain s.test home "
+		. 'server=127.0.0.1:5060 tls=off;')
+		. 'server { listen 127.0.0.1:8080; sip_federation f; }'],
+);
+
+my @bad = (
+	['no zone', fed($home), qr/no "zone" is defined for federation "f"/],
+	['zone twice', fed("$zone zone g 1m; $home"), qr/"zone" directive is dup/],
+	['zone too small', fed("zone f 64k; $home"),
+		qr/zone "f" is too small, it must be 512k at least/],
+	['zone size', fed("zone f x; $home"), qr/invalid zone size "x"/],
+	['zone of another federation', fed("$zone $home")
+		. "federation g { $zone $home }",
+		qr/zone "f" is used by another federation/],
+	['federation twice', fed("$zone $home")
+		. "\nfederation f { zone g 1m; $home }",
+		qr/duplicate federation "f", it was first given in \S+nginx.conf:\d+/],
+	['no home domain', fed("$zone $x"),
+		qr/no home domain in federation "f" in \S+nginx.conf:\d+/],
+	['domain twice', fed("$zone $home $home"),
+		qr/duplicate domain "s.test", it was first given in \S+:\d+/],
+	['domain on both legs', fed("$zone $home xmpp_domain S.test server=1.1.1.1;"),
+		qr/duplicate domain "S.test"/],
+	['wildcard twice', fed("$zone $home xmpp_domain *.x.test server=1.1.1.1; "
+		. 'xmpp_domain *.x.test server=1.1.1.1;'),
+		qr/duplicate domain "\*.x.test"/],
+	['denied twice', fed("$zone $home deny a.test a.test;"),
+		qr/duplicate domain "a.test"/],
+	['no domain', fed("$zone $home xmpp_domain a..b server=1.1.1.1;"),
+		qr/invalid domain name "a..b"/],
+	['address as domain', fed("$zone $home xmpp_domain 127.0.0.1 server=srv;"),
+		qr/invalid domain name "127.0.0.1"/],
+	['unknown parameter', fed("$zone $home xmpp_domain x.test foo=bar;"),
+		qr/invalid parameter "foo=bar"/],
+	['parameter of the other leg',
+		fed("$zone $home xmpp_domain x.test dialect=simple;"),
+		qr/parameter "dialect=simple" is not one of XMPP domains/],
+	['auth= on SIP', fed("$zone sip_domain s.test home auth=external;"),
+		qr/parameter "auth=external" is not one of SIP domains/],
+	['external without TLS',
+		fed("$zone $home xmpp_domain x.test auth=external tls=off;"),
+		qr/"auth=external" needs TLS, which "tls=off" forbids/],
+	['tls=', fed("$zone $home xmpp_domain x.test tls=maybe;"),
+		qr/"tls=maybe": it must be "required", "optional" or "off"/],
+	['tls=optional on SIP', fed("$zone sip_domain s.test home tls=optional;"),
+		qr/"tls=optional": SIP has no optional TLS/],
+	['tls=off on SIP found by SRV', fed("$zone sip_domain s.test home tls=off;"),
+		qr/"tls=off" needs "server="/],
+	['auth=', fed("$zone $home xmpp_domain x.test auth=none;"),
+		qr/"auth=none": it must be "any", "external" or "dialback"/],
+	['dialect=', fed("$zone sip_domain s.test home dialect=foo;"),
+		qr/"dialect=foo": it must be/],
+	['rate=', fed("$zone $home xmpp_domain x.test rate=5;"),
+		qr/"rate=5": it must be a number followed by "r\/s"/],
+	['rate=0', fed("$zone $home xmpp_domain x.test rate=0r/s;"),
+		qr/"rate=0r\/s": it must be from 1r\/s/],
+	['message_size=', fed("$zone $home xmpp_domain x.test message_size=9;"),
+		qr/"message_size=9": it must be a size/],
+	['eku=', fed("$zone sip_domain s.test home eku=no;"),
+		qr/"eku=no": it must be "strict" or "any"/],
+	['name=', fed("$zone sip_domain s.test home name=a..b;"),
+		qr/"name=a..b": it is no domain name/],
+	['server= host', fed("$zone $home xmpp_domain x.test server=127.0.0.1:0;"),
+		qr/"server=127.0.0.1:0": /],
+	['server= srv and host', fed("$zone $home xmpp_domain x.test server=srv "
+		. 'server=127.0.0.1;'), qr/"srv" does not go with a host/],
+	['parameter twice', fed("$zone $home xmpp_domain x.test tls=off tls=off;"),
+		qr/invalid parameter "tls=off": is duplicate/],
+	['home default', fed("$zone $home default xmpp home;"),
+		qr/the default is not a home domain/],
+	['default', fed("$zone $home default both;"),
+		qr/"both" in "default", it must be "deny", "xmpp" or "sip"/],
+	['default twice', fed("$zone $home default deny; default deny;"),
+		qr/"default" directive is duplicate/],
+	['no resolver for a domain', fed("$zone $home xmpp_domain x.test;"),
+		qr/no "resolver" is defined in "stream" to find x.test in \S+:\d+/],
+	['no resolver for the default', fed("$zone $home default xmpp;"),
+		qr/no "resolver" is defined .* the default domains in \S+:\d+/],
+	['unknown federation', fed("$zone $home") . 'server { '
+		. 'listen 127.0.0.1:8080; xmpp_federation nope tls=off; }',
+		qr/unknown federation "nope" in \S+nginx.conf:\d+/],
+	['two legs in a server', fed("$zone $home") . 'server { '
+		. 'listen 127.0.0.1:8080; xmpp_federation f tls=off; '
+		. 'sip_federation f; }', qr/"sip_federation" directive is duplicate/],
+	['XMPP listener without a certificate', fed("$zone $home")
+		. 'server { listen 127.0.0.1:8080; xmpp_federation f; }',
+		qr/no "ssl_certificate" is defined for/],
+	['parameter of the listener', fed("$zone $home")
+		. 'server { listen 127.0.0.1:8080; xmpp_federation f tls=no; }',
+		qr/invalid parameter "tls=no"/],
+	['SIP listener that asks for no certificate', fed("$zone $home")
+		. "server { listen 127.0.0.1:8080 ssl; $certs sip_federation f; }",
+		qr/"ssl_verify_client on" is needed for the "sip_federation"/],
+	['key without certificate', fed("$zone $home ssl_certificate_key "
+		. "$d/gw.key;"), qr/each "ssl_certificate" .* needs/],
+	['missing certificate', fed("$zone $home ssl_certificate $d/no.crt; "
+		. "ssl_certificate_key $d/gw.key;"), qr/no.crt/],
+	['missing CA', fed("$zone $home ssl_trusted_certificate $d/no.crt;"),
+		qr/no.crt/],
+	['protocols', fed("$zone $home ssl_protocols SSLv9;"), qr/"SSLv9"/],
+	['ciphers', fed("$zone $home ssl_ciphers nonesuch;"), qr/nonesuch/],
+	['confirm', fed("$zone $home confirm maybe;"), qr/invalid value "maybe"/],
+	['message_status', fed("$zone $home message_status 404;"),
+		qr/value must be between 200 and 202/],
+	['unavailable_status', fed("$zone $home unavailable_status 503;"),
+		qr/invalid value "503", it must be 403 or 480/],
+	['sip_host', fed("$zone $home sip_host gw.test:x;"),
+		qr/invalid host "gw.test:x"/],
+	['times that contradict', fed("$zone $home transaction_timeout 10s; "
+		. 'confirm_timeout 9s;'), qr/must be less than "transaction_timeout"/],
+	['time', fed("$zone $home connect_timeout soon;"), qr/invalid value/],
+	['reconnect_delay', fed("$zone $home reconnect_delay 5s 1s;"),
+		qr/"reconnect_delay" directive invalid value/],
+	['stanza_size', fed("$zone $home stanza_size 9999;"),
+		qr/"stanza_size" .* too small: RFC 6120 has 10000/],
+	['sip_header_size', fed("$zone $home sip_header_size 8k;"),
+		qr/"sip_header_size" .* too small/],
+	['xml_depth', fed("$zone $home xml_depth 1;"),
+		qr/value must be between 4 and 1024/],
+	['sasl_attempts', fed("$zone $home sasl_attempts 9;"),
+		qr/value must be between 2 and 5/],
+	['permit', fed("$zone $home permit \$nonesuch;"),
+		qr/unknown "nonesuch" variable/],
+	['directive outside', $home, qr/"sip_domain" directive is not allowed here/],
+	['unknown directive', fed("$zone $home foo;"), qr/unknown directive "foo"/],
+);
+
+$t->plan(@good + 2 * @bad);
+
+for (@good) {
+	my ($name, $conf) = @$_;
+	my $out = check($t, $conf);
+	like($out, qr/test is successful/, $name) or diag($out);
+}
+
+for (@bad) {
+	my ($name, $conf, $re) = @$_;
+	my $out = check($t, $conf);
+	like($out, $re, $name);
+	like($out, qr/\[emerg\].*(nginx.conf:\d+|no.crt|nonesuch)/,
+		"$name - where") or diag($out);
+}
+
+###############################################################################
+
+sub fed {
+	return "\nfederation f { $_[0] }\n";
+}
+
+# what nginx -t says of a configuration
+
+sub check {
+	my ($t, $stream) = @_;
+
+	$t->write_file_expand('nginx.conf', <<EOF);
+%%TEST_GLOBALS%%
+daemon off;
+events {
+}
+stream {
+    %%TEST_GLOBALS_STREAM%%
+$stream
+}
+EOF
+
+	local $ENV{LD_PRELOAD} = $ENV{TEST_NGINX_PRELOAD}
+		if $ENV{TEST_NGINX_PRELOAD};
+
+	return scalar `$binary -p $d/ -c nginx.conf -e error.log -t 2>&1`;
+}
+
+###############################################################################
