@@ -24,7 +24,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(35);
+	->has_daemon('openssl')->plan(34);
 
 my $g = Test::Nginx::Gateway->new($t, federation => <<'EOF');
         xmpp_domain third.test server=127.0.0.1:%%PORT_8269%%;
@@ -157,10 +157,12 @@ is(code('u@x.test'), 202, 'reconnected');
 # errors of the error: details
 
 $x->set(bounce => { 'moved@x.test' => sub {
-	"<error type='cancel'><gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>"
+	my ($e) = @_;
+	"<message type='error' from='moved\@x.test' to='r\@s.test' id='"
+	. $e->attr('id') . "'><error type='cancel'><gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>"
 	. "xmpp:new\@x.test</gone><text xml:lang='en' "
 	. "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>moved\r\n"
-	. "Route: &lt;sip:evil.test&gt;</text></error>" } });
+	. "Route: &lt;sip:evil.test&gt;</text></error></message>" } });
 
 $r = $sip->transact('MESSAGE', 'sip:moved@x.test', body => 'x');
 is($r->code(), 301, 'gone with an address'); # ERR-11

@@ -40,8 +40,17 @@ typedef struct {
     u_char                        unused[3];
     ngx_fed_streams_t             streams;
     uint16_t                      len;
+    ngx_queue_t                   open;          /* ngx_fed_zone_stream_t */
     u_char                        name[1];       /* remote, NUL, local */
 } ngx_fed_zone_pair_t;
+
+
+/* a stream that is open, and the process that has it */
+
+typedef struct {
+    ngx_queue_t                   queue;
+    ngx_uint_t                    slot;
+} ngx_fed_zone_stream_t;
 
 
 typedef struct {
@@ -114,6 +123,10 @@ static ngx_fed_zone_name_t *ngx_fed_zone_name_add(ngx_fed_zone_ctx_t *ctx,
 static ngx_rbtree_key_t ngx_fed_zone_hash(u_char *p, size_t len);
 static ngx_fed_zone_pair_t *ngx_fed_zone_pair(ngx_fed_zone_ctx_t *ctx,
     ngx_str_t *remote, ngx_str_t *local, ngx_uint_t add);
+static ngx_uint_t ngx_fed_zone_forget(ngx_fed_zone_ctx_t *ctx,
+    ngx_fed_zone_pair_t *pair, ngx_uint_t slot);
+static void ngx_fed_zone_forget_all(ngx_fed_zone_ctx_t *ctx,
+    ngx_uint_t slot);
 static uint64_t ngx_fed_id_mix(uint64_t n);
 
 
@@ -329,6 +342,13 @@ ngx_fed_zone_init_process(ngx_fed_conf_t *fcf, ngx_cycle_t *cycle)
         slot->ring = ngx_slab_alloc_locked(ctx->shpool, NGX_FED_RING);
     }
 
+    if (slot->nonce) {
+
+        /* the process that had the slot did not end in good order */
+
+        ngx_fed_zone_forget_all(ctx, ngx_process_slot);
+    }
+
     slot->head = 0;
     slot->tail = 0;
     slot->nonce = slot->ring ? ctx->nonce : 0;
@@ -411,6 +431,7 @@ ngx_fed_zone_exit_process(ngx_fed_conf_t *fcf)
 
     if (slot->nonce == ctx->nonce) {
         slot->nonce = 0;
+        ngx_fed_zone_forget_all(ctx, ctx->slot);
     }
 
     ngx_shmtx_unlock(&ctx->shpool->mutex);
@@ -916,6 +937,7 @@ ngx_fed_zone_pair(ngx_fed_zone_ctx_t *ctx, ngx_str_t *remote, ngx_str_t *local,
     pair->streams.opened = 0;
     pair->streams.closed = 0;
     pair->len = (uint16_t) len;
+    ngx_queue_init(&pair->open);
     ngx_memcpy(pair->name, name, len);
 
     ngx_rbtree_insert(&ctx->zone->pairs, node);
@@ -930,24 +952,35 @@ void
 ngx_fed_zone_stream_opened(ngx_fed_conf_t *fcf, ngx_str_t *remote,
     ngx_str_t *local)
 {
-    ngx_fed_zone_ctx_t   *ctx;
-    ngx_fed_zone_pair_t  *pair;
+    ngx_fed_zone_ctx_t     *ctx;
+    ngx_fed_zone_pair_t    *pair;
+    ngx_fed_zone_stream_t  *stream;
 
     ctx = fcf->zone_data;
+    stream = NULL;
 
     ngx_shmtx_lock(&ctx->shpool->mutex);
 
     pair = ngx_fed_zone_pair(ctx, remote, local, 1);
 
     if (pair) {
+        stream = ngx_slab_alloc_locked(ctx->shpool,
+                                       sizeof(ngx_fed_zone_stream_t));
+    }
+
+    if (stream) {
+        stream->slot = ctx->slot;
+        ngx_queue_insert_tail(&pair->open, &stream->queue);
         pair->streams.opened++;
     }
 
     ngx_shmtx_unlock(&ctx->shpool->mutex);
 
-    if (pair == NULL) {
+    if (stream == NULL) {
         ngx_log_error(NGX_LOG_ERR, fcf->log, 0,
-                      "federation zone \"%V\" is full", &fcf->zone_name);
+                      "federation zone \"%V\" is full: streams from \"%V\" "
+                      "are not known to all workers",
+                      &fcf->zone_name, remote);
     }
 }
 
@@ -968,10 +1001,61 @@ ngx_fed_zone_stream_closed(ngx_fed_conf_t *fcf, ngx_str_t *remote,
     pair = ngx_fed_zone_pair(ctx, remote, local, 0);
 
     if (pair) {
-        pair->streams.closed++;
+        (void) ngx_fed_zone_forget(ctx, pair, ctx->slot);
     }
 
     ngx_shmtx_unlock(&ctx->shpool->mutex);
+}
+
+
+/* Forgets a stream of the process in a slot; returns whether there was one. */
+
+static ngx_uint_t
+ngx_fed_zone_forget(ngx_fed_zone_ctx_t *ctx, ngx_fed_zone_pair_t *pair,
+    ngx_uint_t slot)
+{
+    ngx_queue_t            *q;
+    ngx_fed_zone_stream_t  *stream;
+
+    for (q = ngx_queue_head(&pair->open);
+         q != ngx_queue_sentinel(&pair->open);
+         q = ngx_queue_next(q))
+    {
+        stream = ngx_queue_data(q, ngx_fed_zone_stream_t, queue);
+
+        if (stream->slot == slot) {
+            ngx_queue_remove(q);
+            ngx_slab_free_locked(ctx->shpool, stream);
+            pair->streams.closed++;
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static void
+ngx_fed_zone_forget_all(ngx_fed_zone_ctx_t *ctx, ngx_uint_t slot)
+{
+    ngx_rbtree_t         *tree;
+    ngx_rbtree_node_t    *node;
+    ngx_fed_zone_pair_t  *pair;
+
+    tree = &ctx->zone->pairs;
+
+    if (tree->root == tree->sentinel) {
+        return;
+    }
+
+    for (node = ngx_rbtree_min(tree->root, tree->sentinel);
+         node;
+         node = ngx_rbtree_next(tree, node))
+    {
+        pair = (ngx_fed_zone_pair_t *) &node->color;
+
+        while (ngx_fed_zone_forget(ctx, pair, slot)) { /* void */ }
+    }
 }
 
 

@@ -192,6 +192,16 @@ ngx_xmpp_xml_parse(ngx_xmpp_xml_t *xml, u_char *p, size_t len)
 {
     enum XML_Status  status;
 
+    /* the parser knows UTF-16 by itself, RFC 6120, 11.6, does not */
+
+    if (xml->fed < 4
+        && (ngx_strlchr(p, p + ngx_min(len, 4), '\0')
+            || (xml->fed == 0 && *p >= 0xfe)))
+    {
+        xml->error = "unsupported-encoding";
+        return NGX_ERROR;
+    }
+
     for ( ;; ) {
         xml->used = len;
         xml->parsing = 1;

@@ -256,8 +256,9 @@ EOF
 		EJABBERD_LOG_PATH => "$d/ejabberd.log",
 		ERL_INETRC => "$d/inetrc",
 		ERL_CRASH_DUMP => "$d/crash",
-	}, 'erl', '-noinput', '-pa', glob('/usr/lib/*/*/ebin'), '-mnesia', 'dir', "\"$d/mnesia\"", '-s',
-		'ejabberd', '-eval', $users
+	}, 'erl', '-noinput', '-pa', glob('/usr/lib/*/*/ebin'),
+		'-mnesia', 'dir', "\"$d/mnesia\"", '-s', 'ejabberd',
+		'-eval', $users
 		. "file:write_file(\"$d/up\", <<\"up\">>).");
 
 	my $end = Test::Nginx::Peers::now() + $START;
@@ -609,6 +610,26 @@ sub event {
 
 	my $line = $self->line(qr/"event": "\Q$name\E"/, $timeout);
 	return defined $line ? JSON::PP->new()->utf8()->decode($line) : undef;
+}
+
+# sends a message (by Linphone), returns the final response and what Linphone
+# says of the message
+
+sub chat {
+	my ($self, $uri, $text, $timeout) = @_;
+
+	my $start = length $self->log();
+	$self->say("chat $uri $text");
+
+	$self->logged(qr/^.{$start}.*moving from InProgress to (\w+)/s,
+		$timeout);
+
+	my $log = substr($self->log(), $start);
+	my ($status) = $log =~ m!^SIP/2\.0 ([2-6]\d\d [^\r\n]*)\r?\n
+		(?:[^\r\n]+\r?\n)*?CSeq:\ \d+\ MESSAGE\r?\n!mx;
+	my ($state) = $log =~ /moving from InProgress to (\w+)/;
+
+	return ($status, $state);
 }
 
 # writes a line
