@@ -152,8 +152,7 @@ test-matrix:
 	@misc/matrix
 
 demo: module
-	@TEST_NGINX_BINARY=$(NGINX) MODULE=$(MODULE) \
-		perl -I $(TOP)/t/nginx/lib -I $(TOP)/t/lib demo/demo
+	@$(TEST_ENV) timeout -k 10 180 perl demo/demo
 
 
 # The Debian way: the module, a file that loads it, and a link that enables it

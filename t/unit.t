@@ -24,12 +24,14 @@ select STDOUT; $| = 1;
 my %programs = (
 	address => [ qw/ address precis text / ],
 	error => [ qw/ error / ],
+	sip_parse => [ qw/ sip_parse sip_field sip_hash / ],
 	text => [ qw/ text / ],
 );
 
 my $top = abs_path("$FindBin::Bin/..");
 my $unit = "$top/t/unit";
 my $src = "$top/ngx_xmpp_sip_module/federation";
+my $sip = "$top/ngx_xmpp_sip_module/sip";
 my $cc = $ENV{CC} || 'cc';
 my $dir = tempdir('ngx-unit-XXXXXXXXXX', TMPDIR => 1, CLEANUP => 1);
 
@@ -44,7 +46,7 @@ unless (defined $includes) {
 }
 
 my $flags = "-Wall -Wextra -Wno-unused-parameter -Werror $includes -I$src "
-	. "-I$unit";
+	. "-I$sip -I$unit";
 my $libs = '-lidn2 -lunistring';
 
 bench() if @ARGV && $ARGV[0] eq 'bench';
@@ -57,8 +59,9 @@ $ENV{ASAN_OPTIONS} = 'detect_leaks=1:detect_stack_use_after_return=1';
 $ENV{UBSAN_OPTIONS} = 'print_stacktrace=1';
 
 for my $name (sort keys %programs) {
-	my @files = ("$unit/$name.c", map { "$src/ngx_fed_$_.c" }
-		@{$programs{$name}});
+	my @files = ("$unit/$name.c", map {
+		/^sip_/ ? "$sip/ngx_$_.c" : "$src/ngx_fed_$_.c"
+	} @{$programs{$name}});
 
 	my $binary = compile($name, "-g -O1 $sanitize", @files);
 	ok($binary, "$name compiles") or next;

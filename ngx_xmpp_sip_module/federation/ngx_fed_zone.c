@@ -616,7 +616,10 @@ ngx_fed_zone_hand_over(ngx_fed_conf_t *fcf, ngx_fed_leg_t *leg,
 
         for (i = 0; i < 4; i++) {
             entry->len[i] = (uint16_t) str[i]->len;
-            p = ngx_cpymem(p, str[i]->data, str[i]->len);
+
+            if (str[i]->len) {
+                p = ngx_cpymem(p, str[i]->data, str[i]->len);
+            }
         }
     }
 

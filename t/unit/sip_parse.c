@@ -602,10 +602,11 @@ parse_split(ngx_str_t *text, ngx_int_t expected, ngx_uint_t step)
             (void) ngx_sip_check(&other);
 
             same = rc == expected && other.error == msg.error
-                   && other.status == msg.status
-                   && other.method == msg.method
-                   && other.cseq == msg.cseq
-                   && (rc == NGX_ERROR || other.nheaders == msg.nheaders);
+                   && (rc == NGX_ERROR
+                       || (other.status == msg.status
+                           && other.method == msg.method
+                           && other.cseq == msg.cseq
+                           && other.nheaders == msg.nheaders));
         }
 
         free(copy);
@@ -741,7 +742,7 @@ test_values(void)
     p = text.data;
     unit_ok(ngx_sip_addr(&p, text.data + text.len, &addr) == NGX_OK
             && ngx_sip_uri(&addr.uri, &uri) == NGX_OK
-            && uri.headers.len == 34, "regescrt");
+            && uri.headers.len == 32, "regescrt");
 
     /* TT-26 */
 

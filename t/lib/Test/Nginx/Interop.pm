@@ -475,14 +475,15 @@ EOF
 
 ###############################################################################
 
-# XMPP client: xmpp_client($t, $ca, 'u@x.test', password, port)
+# XMPP client: xmpp_client($t, $ca, 'u@x.test', password, port); without a CA the
+# server's certificate is not verified
 
 sub xmpp_client {
 	my ($t, $ca, $jid, $password, $port) = @_;
 
 	my $p = Test::Nginx::Interop::Process->new($t, "client-$jid", {},
 		python(), $CLIENT, $jid, $password, '127.0.0.1', $port,
-		$ca->file());
+		defined $ca ? $ca->file() : '');
 
 	$p->event('online', $START)
 		or die "$jid did not log in:\n" . _tail($p->{log});
@@ -585,16 +586,17 @@ sub line {
 	}, $timeout);
 }
 
-# waits until its log matches, returns what a group of the pattern matched
+# waits until its log matches, returns what a group of the pattern matched;
+# the log's beginning may be skipped
 
 sub logged {
-	my ($self, $re, $timeout) = @_;
+	my ($self, $re, $timeout, $start) = @_;
 
 	my $end = Test::Nginx::Peers::now() + (defined $timeout ? $timeout
 		: $Test::Nginx::Peers::TIMEOUT);
 
 	while (1) {
-		if ($self->log() =~ $re) {
+		if (substr($self->log(), $start || 0) =~ $re) {
 			return defined $1 ? $1 : 1;
 		}
 
@@ -619,15 +621,21 @@ sub chat {
 	my ($self, $uri, $text, $timeout) = @_;
 
 	my $start = length $self->log();
+
 	$self->say("chat $uri $text");
 
-	$self->logged(qr/^.{$start}.*moving from InProgress to (\w+)/s,
-		$timeout);
-
+	my $state = $self->logged(qr/moving from InProgress to (\w+)/,
+		$timeout, $start);
 	my $log = substr($self->log(), $start);
-	my ($status) = $log =~ m!^SIP/2\.0 ([2-6]\d\d [^\r\n]*)\r?\n
-		(?:[^\r\n]+\r?\n)*?CSeq:\ \d+\ MESSAGE\r?\n!mx;
-	my ($state) = $log =~ /moving from InProgress to (\w+)/;
+	my ($head) = $log =~ /^MESSAGE\ \Q$uri\E(?:;\S*)?\ SIP\/2\.0\r?\n
+		((?:[^\r\n]+\r?\n)+)\r?\n\Q$text\E/mx;
+	my ($id) = ($head || '') =~ /^Call-ID: (\S+)/m;
+	my $status;
+
+	if (defined $id) {
+		($status) = $log =~ /^SIP\/2\.0\ ([2-6]\d\d\ [^\r\n]*)\r?\n
+			(?:[^\r\n]+\r?\n)*?Call-ID:\ \Q$id\E\r?\n/mx;
+	}
 
 	return ($status, $state);
 }

@@ -1,0 +1,38 @@
+#!/usr/bin/perl
+
+# (C) The ngx_xmpp_sip_module authors
+
+# Tests with a real Prosody that demands SASL EXTERNAL, and a real client.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use Test::More;
+
+BEGIN { use FindBin; chdir("$FindBin::Bin/.."); }
+
+use lib 'lib';
+use Test::Nginx;
+use Test::Nginx::Interop;
+use Test::Nginx::Interop::Server;
+
+###############################################################################
+
+select STDERR; $| = 1;
+select STDOUT; $| = 1;
+
+plan(skip_all => 'no python3 with slixmpp')
+	unless defined Test::Nginx::Interop::python();
+
+my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
+	->has_daemon('openssl')->has_daemon('prosody')->plan(36);
+
+my $i = Test::Nginx::Interop::Server->new($t, 'prosody', 'external');
+
+$i->messages();
+$i->refused($t);
+$i->certificates($t);
+
+###############################################################################
