@@ -177,6 +177,10 @@ my %unlisted = ('3xx' => [399], '4xx' => [431, 499], '5xx' => [510, 599],
 my @sent = map { @{$unlisted{$_->{sip_code}} || [$_->{sip_code}]} }
 	grep { $_->{sip_code} ne '503' } @codes;
 
+# connections both ways first, as the queue of those who wait is short
+
+sent('400', id => 'first');
+
 $xmpp->send(join '', map { $g->message("secret $_", to => "$_\@s.test/q",
 	id => "c$_") } @sent);
 

@@ -24,7 +24,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(60);
+	->has_daemon('openssl')->plan(61);
 
 my $secret = 's3cr3tf0rd14lb4ck';
 
@@ -40,7 +40,8 @@ my $g = Test::Nginx::Gateway->new($t, xmpp => 'auth=dialback',
         xmpp_domain srv.test    auth=dialback;
         xmpp_domain nodns.test  auth=dialback;
         xmpp_domain *.wild.test server=127.0.0.1:%%PORT_8269%%;
-        sip_domain  other.test  server=127.0.0.1:%%PORT_8061%%;
+        sip_domain  other.test  home server=127.0.0.1:%%PORT_8061%%
+                    name=s.test;
         deny        spam.wild.test;
 
         dialback_secret s3cr3tf0rd14lb4ck;
@@ -220,9 +221,21 @@ is($sip->response_to($r)->code(), 202, 'sent once proven');
 # a second domain of ours on the same stream
 
 $x->set(at => undef);
-my $n = @{[$x->conns()]};
 is($sip->transact('MESSAGE', 'sip:u@x.test', from => 'sip:r@other.test',
-	body => 'x')->code(), 403, 'domain of another certificate');
+	body => 'x')->code(), 202, 'another domain of ours');
+is(($x->keys())[-1]->{from}, 'other.test', 'another domain of ours - key');
+is(($x->keys())[-1]->{conn}, $held[0], 'another domain of ours - same stream');
+
+# one of them is refused, the other one goes on
+
+$x->set(result => 'forbidden');
+drop();
+$x->set(result => undef);
+is(code(), 202, 'one domain is let in');
+$x->set(result => 'forbidden');
+is($sip->transact('MESSAGE', 'sip:u@x.test', from => 'sip:r@other.test',
+	body => 'x')->code(), 504, 'the other one is not');
+is(code(), 202, 'the first one goes on');
 
 drop();
 $x->set(result => 'invalid');

@@ -380,7 +380,16 @@ ngx_sip_idle_handler(ngx_fed_link_t *link)
 static void
 ngx_sip_secured(ngx_fed_link_t *link)
 {
-    ngx_sip_peer_secured(link->data);
+    ngx_sip_conn_t  *conn;
+
+    conn = link->data;
+
+    if (conn->reply) {
+        ngx_sip_reply_secured(conn);
+        return;
+    }
+
+    ngx_sip_peer_secured(conn);
 }
 
 
@@ -407,6 +416,11 @@ ngx_sip_closed(ngx_fed_link_t *link)
 
     ngx_queue_remove(&conn->queue);
     ngx_queue_init(&conn->queue);
+
+    if (conn->reply) {
+        ngx_sip_reply_closed(conn);
+        return;
+    }
 
     ngx_sip_peer_closed(conn);
     ngx_sip_client_lost(conn);

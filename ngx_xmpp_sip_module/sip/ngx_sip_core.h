@@ -40,6 +40,7 @@ typedef struct ngx_sip_peer_s     ngx_sip_peer_t;
 typedef struct ngx_sip_pair_s     ngx_sip_pair_t;
 typedef struct ngx_sip_client_s   ngx_sip_client_t;
 typedef struct ngx_sip_server_s   ngx_sip_server_t;
+typedef struct ngx_sip_reply_s    ngx_sip_reply_t;
 
 
 /* a connection */
@@ -51,6 +52,7 @@ struct ngx_sip_conn_s {
     ngx_sip_ctx_t                *ctx;
     ngx_fed_link_t               *link;
     ngx_sip_peer_t               *peer;      /* dialled, or an alias of it */
+    ngx_sip_reply_t              *reply;     /* dialled for it */
 
     ngx_sip_parser_t              parser;
     size_t                        skip;      /* rest of a refused body */
@@ -149,6 +151,7 @@ struct ngx_sip_client_s {
 
     unsigned                      waiting:1; /* at the pair */
     unsigned                      queued:1;  /* at the peer */
+    unsigned                      redialled:1;
 };
 
 
@@ -181,6 +184,9 @@ struct ngx_sip_server_s {
     ngx_str_t                     tag;       /* with ";tag=", or empty */
     ngx_str_t                     tail;      /* the end of To to CSeq */
     ngx_str_t                     timestamp;
+
+    ngx_sockaddr_t                sockaddr;  /* for responses, if the */
+    socklen_t                     socklen;   /* connection is gone */
 
     unsigned                      tried:1;   /* 100 was sent */
     unsigned                      answered:1;
@@ -221,6 +227,7 @@ struct ngx_sip_ctx_s {
     ngx_str_t                     via_tcp;
 
     ngx_queue_t                   conns;
+    ngx_uint_t                    nreplies;
 
     ngx_rbtree_t                  peers;
     ngx_rbtree_node_t             sentinel;
@@ -310,6 +317,12 @@ ngx_int_t ngx_sip_server_create(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
 void ngx_sip_server_done(ngx_fed_event_t *ev);
 ngx_int_t ngx_sip_server_init(ngx_sip_ctx_t *ctx);
 void ngx_sip_server_exit(ngx_sip_ctx_t *ctx);
+
+/* ngx_sip_reply.c */
+
+void ngx_sip_reply(ngx_sip_server_t *server, ngx_str_t *data);
+void ngx_sip_reply_secured(ngx_sip_conn_t *conn);
+void ngx_sip_reply_closed(ngx_sip_conn_t *conn);
 
 /* ngx_sip_client.c */
 

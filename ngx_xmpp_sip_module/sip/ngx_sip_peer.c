@@ -20,6 +20,8 @@ static ngx_sip_conn_t *ngx_sip_peer_conn(ngx_sip_peer_t *peer);
 static void ngx_sip_peer_dial(ngx_sip_peer_t *peer);
 static void ngx_sip_peer_dial_handler(ngx_fed_dial_t *dial,
     ngx_connection_t *c);
+static ngx_uint_t ngx_sip_peer_connected(ngx_sip_peer_t *peer,
+    ngx_connection_t *c);
 static void ngx_sip_peer_handshake_timeout(ngx_fed_link_t *link);
 static void ngx_sip_peer_up(ngx_sip_conn_t *conn);
 static void ngx_sip_peer_failed(ngx_sip_peer_t *peer);
@@ -135,6 +137,7 @@ ngx_sip_peer_send(ngx_sip_client_t *client)
     }
 
     client->queued = 1;
+    client->redialled = 1;
 
     ngx_queue_insert_tail(&peer->waiting, &client->list);
     peer->nwaiting++;
@@ -229,7 +232,10 @@ ngx_sip_peer_dial_handler(ngx_fed_dial_t *dial, ngx_connection_t *c)
         return;
     }
 
-    conn = ngx_sip_conn_create(ctx, c, NULL);
+    /* what is connected already would have been used if it were of use */
+
+    conn = ngx_sip_peer_connected(peer, c) ? NULL
+                                           : ngx_sip_conn_create(ctx, c, NULL);
 
     if (conn == NULL) {
         pool = c->pool;
@@ -264,6 +270,33 @@ ngx_sip_peer_dial_handler(ngx_fed_dial_t *dial, ngx_connection_t *c)
                              ngx_sip_peer_handshake_timeout, 0);
 
     ngx_fed_link_secure(conn->link, ctx->conf->sip_ssl, 1, &peer->sn.str);
+}
+
+
+static ngx_uint_t
+ngx_sip_peer_connected(ngx_sip_peer_t *peer, ngx_connection_t *c)
+{
+    ngx_queue_t       *q;
+    ngx_sip_conn_t    *conn;
+    ngx_connection_t  *have;
+
+    for (q = ngx_queue_head(&peer->conns);
+         q != ngx_queue_sentinel(&peer->conns);
+         q = ngx_queue_next(q))
+    {
+        conn = ngx_queue_data(q, ngx_sip_conn_t, usable);
+        have = conn->link->connection;
+
+        if (conn->dialled && !conn->link->closing && !conn->quitting
+            && ngx_cmp_sockaddr(have->sockaddr, have->socklen, c->sockaddr,
+                                c->socklen, 1)
+               == NGX_OK)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -408,13 +441,13 @@ ngx_sip_peer_failed(ngx_sip_peer_t *peer)
 /*
  * A target answered by 503: the request goes to the next one, if there is one,
  * as a new transaction (RFC 3263, 4.3).  With Retry-After, nothing goes there
- * for that time (RFC 3261, 21.5.4).
+ * for that time (RFC 3261, 21.5.4).  Returns NGX_DECLINED if it can not.
  */
 
 ngx_int_t
 ngx_sip_peer_next_target(ngx_sip_client_t *client, ngx_uint_t retry_after)
 {
-    ngx_msec_t       avoid;
+    ngx_uint_t       more;
     ngx_sip_conn_t  *conn;
     ngx_sip_peer_t  *peer;
 
@@ -422,22 +455,17 @@ ngx_sip_peer_next_target(ngx_sip_client_t *client, ngx_uint_t retry_after)
     conn = client->conn;
 
     if (retry_after) {
-        avoid = ngx_current_msec
-                + 1000 * ngx_min(retry_after, NGX_SIP_AVOID_MAX);
-
         conn->avoided = 1;
-        conn->avoid = avoid;
+        conn->avoid = ngx_current_msec
+                      + 1000 * ngx_min(retry_after, NGX_SIP_AVOID_MAX);
     }
 
-    if (!peer->dialling
-        && (peer->dial == NULL || peer->dial->current >= peer->dial->naddrs))
-    {
-        if (retry_after && ngx_sip_peer_conn(peer) == NULL) {
-            peer->failed = 1;
-            peer->result = NGX_FED_NO_LINK;
-            peer->retry = avoid;
-        }
+    more = peer->dialling
+           || (peer->dial && peer->dial->current < peer->dial->naddrs);
 
+    /* the targets may have been used up for another request, long ago */
+
+    if (!more && client->redialled) {
         return NGX_DECLINED;
     }
 
@@ -448,9 +476,17 @@ ngx_sip_peer_next_target(ngx_sip_client_t *client, ngx_uint_t retry_after)
     ngx_queue_insert_tail(&peer->waiting, &client->list);
     peer->nwaiting++;
 
-    if (!peer->dialling) {
+    if (peer->dialling) {
+        return NGX_OK;
+    }
+
+    if (more) {
         peer->dialling = 1;
         ngx_fed_dial_next(peer->dial);
+
+    } else {
+        client->redialled = 1;
+        ngx_sip_peer_dial(peer);
     }
 
     return NGX_OK;

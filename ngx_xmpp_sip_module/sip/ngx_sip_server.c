@@ -16,6 +16,8 @@
 #define NGX_SIP_TAIL_LEN     1024
 
 
+static void ngx_sip_server_address(ngx_sip_server_t *server,
+    ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
 static void ngx_sip_server_trying(ngx_fed_timers_t *timers,
     ngx_fed_timer_t *timer);
 static void ngx_sip_server_expire(ngx_fed_timers_t *timers,
@@ -306,6 +308,8 @@ ngx_sip_server_create(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
         }
     }
 
+    ngx_sip_server_address(server, conn, msg);
+
     server->known.key = *key;
     server->known.server = server;
     server->merge_key = *merge_key;
@@ -323,6 +327,30 @@ ngx_sip_server_create(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     conn->nservers++;
 
     return NGX_OK;
+}
+
+
+/* RFC 3261, 18.2.2: the address it came from, the port of sent-by */
+
+static void
+ngx_sip_server_address(ngx_sip_server_t *server, ngx_sip_conn_t *conn,
+    ngx_sip_msg_t *msg)
+{
+    in_port_t          port;
+    ngx_connection_t  *c;
+
+    c = conn->link->connection;
+
+    server->socklen = ngx_min(c->socklen, (socklen_t) sizeof(ngx_sockaddr_t));
+    ngx_memcpy(&server->sockaddr, c->sockaddr, server->socklen);
+
+    port = (in_port_t) msg->via.port;
+
+    if (port == 0) {
+        port = conn->link->secure ? NGX_SIP_TLS_PORT : NGX_SIP_PORT;
+    }
+
+    ngx_inet_set_port(&server->sockaddr.sockaddr, port);
 }
 
 
@@ -449,7 +477,8 @@ ngx_sip_server_final(ngx_sip_server_t *server, ngx_uint_t status,
     ngx_str_t *tail)
 {
     u_char          *p;
-    ngx_str_t        rest;
+    size_t           size;
+    ngx_str_t        rest, data;
     ngx_fed_link_t  *link;
 
     server->answered = 1;
@@ -457,21 +486,27 @@ ngx_sip_server_final(ngx_sip_server_t *server, ngx_uint_t status,
     ngx_fed_timers_del(&server->ctx->trying, &server->trying);
     ngx_fed_timers_del(&server->ctx->expire, &server->expire);
 
+    size = sizeof("SIP/2.0 200 ") + tail->len + server->head.len
+           + server->tag.len + server->tail.len;
+
     link = ngx_sip_server_link(server);
 
-    if (link) {
+    data.data = link ? ngx_fed_link_reserve(link, size)
+                     : ngx_pnalloc(server->event->pool, size);
 
-        p = ngx_fed_link_reserve(link, sizeof("SIP/2.0 200 ") + tail->len
-                                       + server->head.len + server->tag.len
-                                       + server->tail.len);
-        if (p) {
-            p = ngx_sip_server_status(p, status, tail, &rest);
-            p = ngx_cpymem(p, server->head.data, server->head.len);
-            p = ngx_cpymem(p, server->tag.data, server->tag.len);
-            p = ngx_cpymem(p, server->tail.data, server->tail.len);
-            p = ngx_cpymem(p, rest.data, rest.len);
+    if (data.data) {
+        p = ngx_sip_server_status(data.data, status, tail, &rest);
+        p = ngx_cpymem(p, server->head.data, server->head.len);
+        p = ngx_cpymem(p, server->tag.data, server->tag.len);
+        p = ngx_cpymem(p, server->tail.data, server->tail.len);
+        p = ngx_cpymem(p, rest.data, rest.len);
 
+        if (link) {
             ngx_fed_link_commit(link, p);
+
+        } else {
+            data.len = p - data.data;
+            ngx_sip_reply(server, &data);
         }
     }
 
@@ -501,7 +536,7 @@ ngx_sip_server_status(u_char *dst, ngx_uint_t status, ngx_str_t *tail,
 
 /*
  * The connection of the request, or another one of the same peer if that is
- * gone (RFC 3261, 18.2.2).
+ * gone, or NULL.
  */
 
 static ngx_fed_link_t *
@@ -531,10 +566,6 @@ ngx_sip_server_link(ngx_sip_server_t *server)
             return conn->link;
         }
     }
-
-    ngx_log_error(NGX_LOG_INFO, ctx->conf->log, 0,
-                  "response to a SIP MESSAGE from a user of \"%V\" is dropped, "
-                  "as his connection is gone", &server->event->from.domain);
 
     return NULL;
 }

@@ -569,7 +569,7 @@ ngx_xmpp_dialback_timeout(ngx_fed_timers_t *timers, ngx_fed_timer_t *timer)
 
     route->result = 0;
 
-    ngx_log_error(NGX_LOG_ERR, route->stream->link->log, NGX_ETIMEDOUT,
+    ngx_log_error(NGX_LOG_ERR, timers->event.log, NGX_ETIMEDOUT,
                   "\"%V\" did not answer our dialback key for \"%V\"",
                   &route->remote->sn.str, &route->local);
 

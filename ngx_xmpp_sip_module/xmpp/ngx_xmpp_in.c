@@ -12,6 +12,7 @@
 
 
 #define NGX_XMPP_IN_BUFFER  4096
+#define NGX_XMPP_IN_QUIT    50           /* ms between looks */
 
 
 static void ngx_xmpp_in_header(void *data, ngx_xmpp_element_t *root);
@@ -412,10 +413,33 @@ ngx_xmpp_in_secured(ngx_fed_link_t *link)
 }
 
 
+/*
+ * What this process waits for may come on the stream, whose end would make it
+ * void.
+ */
+
 static void
 ngx_xmpp_in_quit(ngx_fed_link_t *link)
 {
-    ngx_xmpp_stream_close(link->data, "the process ends");
+    ngx_uint_t          waited;
+    ngx_xmpp_stream_t  *stream;
+
+    stream = link->data;
+
+    waited = stream->quit
+             && ngx_current_msec - stream->last
+                >= stream->conf->confirm_timeout;
+
+    if (stream->close_sent || stream->xmpp->npending == 0 || waited) {
+        ngx_xmpp_stream_close(stream, "the process ends");
+        return;
+    }
+
+    stream->quit = 1;
+    stream->last = ngx_current_msec;
+
+    ngx_fed_link_busy(link, 1);
+    ngx_fed_link_set_timeout(link, NGX_XMPP_IN_QUIT, ngx_xmpp_in_quit, 0);
 }
 
 

@@ -358,12 +358,25 @@ ngx_xmpp_out_remote(ngx_xmpp_t *xmpp, ngx_str_t *name)
 static void
 ngx_xmpp_out_connect(ngx_xmpp_route_t *route)
 {
+    ngx_msec_int_t      left;
     ngx_xmpp_stream_t  *stream;
     ngx_xmpp_remote_t  *remote;
 
     remote = route->remote;
 
-    if (route->stream || remote->backoff || ngx_xmpp_out_share(route)) {
+    if (route->stream || ngx_xmpp_out_share(route)) {
+        return;
+    }
+
+    if (remote->backoff) {
+
+        left = (ngx_msec_int_t) (remote->timer.timer.key - ngx_current_msec);
+
+        if (left > (ngx_msec_int_t) remote->xmpp->conf->confirm_timeout) {
+            ngx_xmpp_out_fail(route, remote->result,
+                              "no XMPP stream could be set up lately");
+        }
+
         return;
     }
 
@@ -414,7 +427,7 @@ ngx_xmpp_out_share(ngx_xmpp_route_t *route)
     {
         stream = ngx_queue_data(q, ngx_xmpp_stream_t, member);
 
-        if (stream->close_sent || stream->close_received
+        if (stream->quit || stream->close_sent || stream->close_received
             || stream->result != NGX_FED_PENDING)
         {
             continue;
@@ -1282,6 +1295,8 @@ ngx_xmpp_out_closing(ngx_xmpp_stream_t *stream)
         return;
     }
 
+    stream->quit = 1;
+
     while (stream->link && !ngx_queue_empty(&stream->routes)) {
 
         q = ngx_queue_head(&stream->routes);
@@ -1291,8 +1306,12 @@ ngx_xmpp_out_closing(ngx_xmpp_stream_t *stream)
             ngx_xmpp_barrier_flush(route);
         }
 
-        if (route->stream) {
+        if (route->stream == stream) {
             ngx_xmpp_out_detach(route);
+        }
+
+        if (!ngx_queue_empty(&route->waiting)) {
+            ngx_xmpp_out_connect(route);
         }
     }
 }
@@ -1373,6 +1392,17 @@ ngx_xmpp_out_closed(ngx_fed_link_t *link)
     ngx_post_event(&stream->next, &ngx_posted_events);
 
     if (!stream->ready) {
+
+        for (q = ngx_queue_head(&stream->routes);
+             q != ngx_queue_sentinel(&stream->routes);
+             q = ngx_queue_next(q))
+        {
+            route = ngx_queue_data(q, ngx_xmpp_route_t, member);
+
+            route->result = 0;
+            ngx_fed_timers_del(&stream->xmpp->dialback, &route->timer);
+        }
+
         return;
     }
 

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include <ngx_stream.h>
+#include <openssl/x509v3.h>
 #include "ngx_xmpp_stream.h"
 
 
@@ -51,6 +52,15 @@ ngx_xmpp_tls_identity(ngx_xmpp_stream_t *stream, ngx_str_t *domain,
     }
 
     cert = SSL_get_peer_certificate(c->ssl->connection);
+
+    /* RFC 6120, 13.7.1.1 */
+
+    if (X509_get_extension_flags(cert) & EXFLAG_CA) {
+        X509_free(cert);
+        ngx_str_set(problem, "it is the certificate of a CA");
+        return NGX_DECLINED;
+    }
+
     names = ngx_fed_cert_names(pool, cert);
     X509_free(cert);
 

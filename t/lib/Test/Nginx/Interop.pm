@@ -77,6 +77,22 @@ sub _tail {
 	return join('', @lines > 30 ? @lines[-30 .. -1] : @lines);
 }
 
+# waits for a line of nginx's error log above debug
+
+sub error_log {
+	my ($t, $re) = @_;
+
+	my $end = Test::Nginx::Peers::now() + $Test::Nginx::Peers::TIMEOUT;
+
+	while (1) {
+		my ($line) = grep { !/\[debug\]/ && $_ =~ $re }
+			split(/\n/, $t->read_file('error.log'));
+		return $line if defined $line
+			|| Test::Nginx::Peers::now() > $end;
+		Test::Nginx::Peers::idle(0.1);
+	}
+}
+
 # waits until ports are open, or dies with what the program logged
 
 sub _wait_ports {
@@ -485,7 +501,7 @@ sub xmpp_client {
 		python(), $CLIENT, $jid, $password, '127.0.0.1', $port,
 		defined $ca ? $ca->file() : '');
 
-	$p->event('online', $START)
+	($p->line(qr/"event": "(?:online|failed)"/, $START) || '') =~ /online/
 		or die "$jid did not log in:\n" . _tail($p->{log});
 
 	return $p;

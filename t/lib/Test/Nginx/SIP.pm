@@ -474,7 +474,7 @@ sub auto_answer {
 	my ($code, @more);
 
 	if (ref $auto eq 'CODE') {
-		($code, @more) = $auto->($m, $self);
+		($code, @more) = $auto->($m, $from || $self);
 
 	} elsif (ref $auto eq 'HASH') {
 		my ($user) = $m->uri() =~ /^\w+:([^;?]*)/;
@@ -485,7 +485,8 @@ sub auto_answer {
 			last;
 		}
 
-		($code, @more) = $code->($m, $self) if ref $code eq 'CODE';
+		($code, @more) = $code->($m, $from || $self)
+			if ref $code eq 'CODE';
 		($code, @more) = @$code if ref $code eq 'ARRAY';
 
 	} else {
