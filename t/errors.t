@@ -52,7 +52,7 @@ my %other = map { $_->{xmpp_condition} => $_->{gw_code_MESSAGE} }
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
 	->has_daemon('openssl')
-	->plan(@codes + 2 * @conditions + 101);
+	->plan(@codes + 2 * @conditions + 109);
 my $d = $t->testdir();
 
 my $dns = Test::Nginx::DNS->new($t, {
@@ -233,14 +233,14 @@ is(sent('300', id => 'many')->text('error/redirect'), 'xmpp:b@s.test',
 
 $contact{410} = ['Contact: <sip:new@s.test>'];
 $e = sent('410', id => 'gone');
-is($e->condition(), 'gone', '410');
-is($e->text('error/gone'), '', '410 - no address');
+is($e->condition(), 'gone', 'status 410');
+is($e->text('error/gone'), '', 'status 410 - no address');
 
 # Retry-After makes it worth while: ERR-22
 
 is(sent('500retry')->error_type(), 'wait', '500 with Retry-After');
 is(sent('413retry')->error_type(), 'wait', '413 with Retry-After');
-is(sent('486')->error_type(), 'wait', '486');
+is(sent('486')->error_type(), 'wait', 'status 486');
 
 # reasons: ERR-04, SEC-11
 
@@ -311,7 +311,7 @@ is((grep { ($_->attr('id') // '') =~ /^(?:hl|er)$/ } $x->seen()), 0,
 	'headline and error - no error');
 is((grep { $_->body() eq 'er' } $s->seen()), 0, 'error - not sent');
 
-is(error('big', 8)->condition(), 'remote-server-timeout', '799');
+is(error('big', 8)->condition(), 'remote-server-timeout', 'status 799');
 
 # what the gateway decides, ERR-23, each about another domain
 

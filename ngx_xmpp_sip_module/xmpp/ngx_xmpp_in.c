@@ -421,22 +421,22 @@ ngx_xmpp_in_secured(ngx_fed_link_t *link)
 static void
 ngx_xmpp_in_quit(ngx_fed_link_t *link)
 {
-    ngx_uint_t          waited;
     ngx_xmpp_stream_t  *stream;
 
     stream = link->data;
 
-    waited = stream->quit
-             && ngx_current_msec - stream->last
-                >= stream->conf->confirm_timeout;
+    if (!stream->quit) {
+        stream->quit = 1;
+        stream->quit_time = ngx_current_msec;
+    }
 
-    if (stream->close_sent || stream->xmpp->npending == 0 || waited) {
+    if (stream->xmpp->npending == 0
+        || ngx_current_msec - stream->quit_time
+           >= stream->conf->confirm_timeout)
+    {
         ngx_xmpp_stream_close(stream, "the process ends");
         return;
     }
-
-    stream->quit = 1;
-    stream->last = ngx_current_msec;
 
     ngx_fed_link_busy(link, 1);
     ngx_fed_link_set_timeout(link, NGX_XMPP_IN_QUIT, ngx_xmpp_in_quit, 0);

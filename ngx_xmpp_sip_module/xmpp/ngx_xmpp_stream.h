@@ -129,6 +129,7 @@ struct ngx_xmpp_stream_s {
     ngx_uint_t                    npairs;
     ngx_uint_t                    nproven;
     size_t                        received;  /* before anything was proven */
+    ngx_msec_t                    quit_time;
 
     /* outbound */
 

@@ -27,7 +27,7 @@ select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
 	->has_daemon('openssl')->has_daemon('kamailio')
-	->has_daemon('linphonec')->plan(29);
+	->has_daemon('linphonec')->plan(28);
 
 my $d = $t->testdir();
 my $ca = Test::Nginx::CA->new($d);
@@ -53,8 +53,9 @@ my %port = (expired => [8071, 8072], self => [8073, 8074],
 	wrong => [8075, 8076]);
 
 my $domains = join('', map { "        sip_domain $_.example "
-	. "server=127.0.0.1:%%PORT_$port{$_}[0]%% name=$_.example;\n" }
-	sort keys %port);
+	. "server=127.0.0.1:%%PORT_$port{$_}[0]%% name=$_.example;\n"
+	. "        xmpp_domain x-$_.example home "
+	. "server=127.0.0.1:%%PORT_8269%%;\n" } sort keys %port);
 my $listen = join('', map { "        listen 127.0.0.1:%%PORT_$port{$_}[1]%% "
 	. "ssl $reuse;\n" } sort keys %port);
 
@@ -121,7 +122,7 @@ my $log = Test::Nginx::Interop::kamailio($t, $ca, domain => 's.example',
 	cert => 's', port => port(8061), clients => port(8063),
 	peer => 'x.example', gateway => '127.0.0.1:' . port(8062),
 	users => [qw/ romeo paris /], more => [map { [port($port{$_}[0]), $_,
-		"$_.example", '127.0.0.1:' . port($port{$_}[1])] }
+		"x-$_.example", '127.0.0.1:' . port($port{$_}[1])] }
 		sort keys %port]);
 
 my $romeo = Test::Nginx::Interop::linphone($t, $ca, 'romeo', 's.example',
@@ -183,7 +184,7 @@ foreach my $name (sort keys %reason) {
 		qr/(?=.*$host)(?=.*peer: ).*$reason{$name}/),
 		"$name - to SIP - log");
 
-	like(chat("juliet\@$host", 'hello'), qr/^[345]\d\d NotDelivered/,
+	like(chat("juliet\@x-$host", 'hello'), qr/^[345]\d\d NotDelivered/,
 		"$name - to XMPP");
 	ok(Test::Nginx::Interop::error_log($t,
 		qr/(?=.*client: )(?=.*$reason{$name})/),

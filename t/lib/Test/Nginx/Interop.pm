@@ -331,14 +331,15 @@ sub kamailio {
 		my ($port, $cert, $peer, $gateway) = @$leg;
 
 		$section->("server:127.0.0.1:$port", $cert, 'yes');
-		$section->("client:$gateway", $cert, 'yes')
-			if defined $gateway;
+		$section->('client:any', $cert, 'yes');
+		$tls .= "server_id = $cert\n";
 		$listen .= "listen=tls:127.0.0.1:$port\n";
 		next unless defined $gateway;
 		$route .= <<EOF;
     if (\$rd == "$peer") {
         \$du = "sip:$gateway;transport=tls";
         \$fs = "tls:127.0.0.1:$port";
+        \$xavp(tls=>server_id) = "$cert";
         route(GATEWAY);
     }
 EOF
@@ -378,6 +379,7 @@ loadmodule "registrar.so"
 loadmodule "xlog.so"
 loadmodule "tls.so"
 modparam("tls", "config", "$d/tls.cfg")
+modparam("tls", "xavp_cfg", "tls")
 modparam("usrloc", "db_mode", 0)
 
 request_route {
