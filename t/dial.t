@@ -263,14 +263,16 @@ sub outcome {
 
 sub logged {
 	my ($re) = @_;
-	return scalar grep { /$re/ } split /\n/, $t->read_file('error.log');
+	return scalar grep { /$re/ } split /\n/,
+		$g->{t}->read_file("error.log");
 }
 
-# queries for a domain since it was tried
+# queries for a domain since it was tried; workers do not share what they know
 
 sub queries {
 	my ($domain) = @_;
-	return join ' ', grep { !/_tcp/ || /_tcp.$domain/ }
+	my %seen;
+	return join ' ', grep { (!/_tcp/ || /_tcp.$domain/) && !$seen{$_}++ }
 		$dns->queries(qr/\b$domain$/);
 }
 
