@@ -464,6 +464,15 @@ ngx_fed_dial_connect_handler(ngx_event_t *ev)
     c = ev->data;
     dial = c->data;
 
+    if (c->close) {
+
+        /* worker_shutdown_timeout passed */
+
+        ngx_fed_dial_drop(dial);
+        ngx_fed_dial_fail(dial, NGX_FED_NO_LINK);
+        return;
+    }
+
     if (ev->timedout) {
         ngx_log_error(NGX_LOG_ERR, &dial->log, NGX_ETIMEDOUT,
                       "connect() timed out");

@@ -332,7 +332,7 @@ sub kamailio {
 
 		$section->("server:127.0.0.1:$port", $cert, 'yes');
 		$section->('client:any', $cert, 'yes');
-		$tls .= "server_id = $cert\n";
+		$tls .= "server_name = $cert\nserver_id = $cert\n";
 		$listen .= "listen=tls:127.0.0.1:$port\n";
 		next unless defined $gateway;
 		$route .= <<EOF;
