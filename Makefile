@@ -17,7 +17,7 @@ override BUILD := $(abspath $(BUILD))
 override STATIC := $(abspath $(STATIC))
 
 MODULE := $(BUILD)/ngx_xmpp_sip_module.so
-DIRS := $(addprefix $(TOP)/ngx_xmpp_sip_module,/ /federation /xmpp /sip)
+DIRS := $(addprefix -I$(TOP)/ngx_xmpp_sip_module/,. federation xmpp sip)
 
 WARNINGS := -Wall -Wextra -Werror -Wno-unused-parameter
 
@@ -84,13 +84,20 @@ FORCE:
 # for the unit tests
 
 $(BUILD)/cflags: $(BUILD)/Makefile
-	@echo $(addprefix -I$(NGINX_DEV)/src/, core event event/modules \
-		os/unix stream) -I$(BUILD) $(DIRS:%/=%) \
-		| sed 's! /! -I/!g' > $@
+	@$(call cflags,$(NGINX_DEV),$(BUILD))
 
+cflags = echo $(addprefix -I$(1)/src/,core event event/modules os/unix \
+	stream) -I$(2) $(DIRS) > $(2)/cflags
+
+
+# ADD=dynamic builds that nginx with the module beside it
+
+ADD ?= static
 
 static: $(STATIC)/Makefile
-	@$(MAKE) --no-print-directory -C $(NGINX_SRC) -f $(STATIC)/Makefile
+	@$(MAKE) --no-print-directory -C $(NGINX_SRC) -f $(STATIC)/Makefile \
+		binary $(if $(filter dynamic,$(ADD)),modules)
+	@$(call cflags,$(NGINX_SRC),$(STATIC))
 
 $(STATIC)/Makefile: config
 	@test -f "$(NGINX_SRC)/src/core/nginx.c" || { \
@@ -104,18 +111,23 @@ $(STATIC)/Makefile: config
 		--with-debug --with-threads --with-compat \
 		--with-stream --with-stream_ssl_module \
 		--with-stream_realip_module --with-stream_ssl_preread_module \
-		--without-http_rewrite_module --without-http_gzip_module \
-		--add-module="$(TOP)" --builddir="$(STATIC)" \
+		--with-pcre --without-http \
+		--add-$(if $(filter dynamic,$(ADD)),dynamic-)module="$(TOP)" \
+		--builddir="$(STATIC)" \
 		> $(STATIC)/configure.log 2>&1 \
 		|| { rm -f $@; tail -n 20 $(STATIC)/configure.log >&2; exit 1; }
 
 
-# With STATIC_TEST set, the tests use the binary that `make static` built.
+# With STATIC_TEST set, the tests use the binary that `make static` built; with
+# STATIC_TEST=dynamic, together with the module beside it.
 
 ALL_TESTS := $(sort $(wildcard t/*.t t/unit/*.t t/interop/*.t))
 
+LOADED := $(if $(STATIC_TEST),$(if $(filter dynamic,$(STATIC_TEST)), \
+	$(STATIC)/ngx_xmpp_sip_module.so),$(MODULE))
+
 TEST_ENV := TEST_NGINX_BINARY=$(if $(STATIC_TEST),$(STATIC)/nginx,$(NGINX)) \
-	TEST_NGINX_GLOBALS='$(if $(STATIC_TEST),,load_module $(MODULE);)' \
+	TEST_NGINX_GLOBALS='$(if $(LOADED),load_module $(strip $(LOADED));)' \
 	TEST_NGINX_BUILD=$(if $(STATIC_TEST),$(STATIC),$(BUILD)) \
 	CC='$(CC)'
 

@@ -107,6 +107,8 @@ $other =~ s/%%TESTDIR%%/$d/g;
 my $g = Test::Nginx::Gateway->new($t, stream => $other, federation => <<'EOF');
         sip_domain dead.test   home server=127.0.0.1:%%PORT_8064%%;
         sip_domain mute.test   home server=127.0.0.1:%%PORT_8065%%;
+        sip_domain quiet.test  home server=127.0.0.1:%%PORT_8068%%
+                   name=s.test;
         sip_domain wrong.test  home server=127.0.0.1:%%PORT_8061%%;
         sip_domain busy.test   home server=127.0.0.1:%%PORT_8066%%
                    name=s.test;
@@ -139,10 +141,10 @@ my $g = Test::Nginx::Gateway->new($t, stream => $other, federation => <<'EOF');
         xmpp_domain dbclosed.test  server=127.0.0.1:%%PORT_8266%% auth=dialback;
         xmpp_domain limited.test   server=127.0.0.1:%%PORT_8266%% auth=dialback;
 
-        transaction_timeout 2500ms;
+        transaction_timeout 2s;
         confirm_timeout 1500ms;
-        trying_timeout 500ms;
-        handshake_timeout 2s;
+        trying_timeout 300ms;
+        handshake_timeout 1s;
         pair_queue 2;
         domain_queue 10;
 EOF
@@ -180,6 +182,18 @@ my @sent = map { @{$unlisted{$_->{sip_code}} || [$_->{sip_code}]} }
 # connections both ways first, as the queue of those who wait is short
 
 sent('400', id => 'first');
+
+# what takes its time begins here, and is looked at later: no TLS, no response,
+# one that is not a response at all
+
+my $mute = server(8065, at_connect => 'stall');
+my $quiet = server(8068);
+my %in = map { $_ => $g->xmpp(to => $_) } qw/mute.test quiet.test/;
+
+$in{'mute.test'}->send($g->message('x', to => 'r@mute.test', id => 'mute'));
+$in{'quiet.test'}->send(join '', map { $g->message("q$_", to => 'r@quiet.test',
+	id => "q$_") } 1 .. 5);
+$xmpp->send($g->message('x', to => '799@s.test', id => 'c799'));
 
 $xmpp->send(join '', map { $g->message("secret $_", to => "$_\@s.test/q",
 	id => "c$_") } @sent);
@@ -281,13 +295,9 @@ is(sent('r', id => 'two')->condition(), 'item-not-found', 'two finals');
 is((grep { ($_->attr('id') // '') eq 'two' } $x->seen()), 1,
 	'two finals - one error');
 
-# not a response at all, SP-26: Timer F, and meanwhile
-
-$s->set(auto => sub { return $_[0]->uri() =~ /799/ ? (799, 'No') : 404; });
-$xmpp->send($g->message('x', to => '799@s.test', id => 'big'));
-
 # the id may be missing, or the same as another one: IM-12
 
+$s->set(auto => 404);
 $xmpp->send($g->message('x', to => 'noid@s.test', id => undef)
 	. $g->message('x', to => 'same1@s.test', id => 'same')
 	. $g->message('x', to => 'same2@s.test', id => 'same'));
@@ -311,8 +321,6 @@ is((grep { ($_->attr('id') // '') =~ /^(?:hl|er)$/ } $x->seen()), 0,
 	'headline and error - no error');
 is((grep { $_->body() eq 'er' } $s->seen()), 0, 'error - not sent');
 
-is(error('big', 8)->condition(), 'remote-server-timeout', 'status 799');
-
 # what the gateway decides, ERR-23, each about another domain
 
 is_row(local_error('dead.test'), 'connect or TLS failure', 'no connection');
@@ -321,21 +329,16 @@ is_row(local_error('none.test'), 'DNS failure', 'no name');
 is_row(local_error('dot.test'), 'DNS failure', 'target .');
 is_row(local_error('fail.test'), 'DNS failure', 'DNS server fails');
 
-my $mute = server(8065, at_connect => 'stall');
-is_row(local_error('mute.test'), 'connect or TLS failure', 'no TLS');
-$mute->close();
+is_row(error('mute', 8), 'connect or TLS failure', 'no TLS');
 
 # no response, and the queue behind it: IM-16, ST-04
-
-$s->set(auto => { 'mute@s.test' => 0, default => 200 });
-$xmpp->send(join '', map { $g->message("q$_", to => 'mute@s.test',
-	id => "q$_") } 1 .. 5);
 
 is_row(error('q4'), 'queue overflow', 'queue is full');
 is_row(error('q5'), 'queue overflow', 'queue is still full');
 is_row(error('q1', 8), 'Timer F or Timer B', 'no response');
 ok(error('q2', 8), 'queue - second');
 ok(error('q3', 8), 'queue - third');
+is_row(error('c799', 8), 'Timer F or Timer B', 'status 799'); # SP-26
 
 # IM-17
 
@@ -409,6 +412,7 @@ $x->set(bounce => {
 my %q = map { my $c = $_->{xmpp_condition}; map { ("$c$_" => $sip->build(
 	'MESSAGE', "sip:$c\@x.test$_", body => $c)) } '', ';gr=a' } @conditions;
 
+code('first');
 $sip->send_raw(join '', map { $_->raw() } values %q);
 
 for my $row (@conditions) {
@@ -493,10 +497,17 @@ is(message('item-not-found')->reason(), 'Does Not Exist Anywhere', 'no text');
 my $nx = $other{'(s2s) DNS NXDOMAIN, SRV target "."'};
 my $servfail = $other{'(s2s) DNS SERVFAIL or timeout'};
 
+my $drop = $sip->request('MESSAGE', 'sip:u@dropx.test', body => 'x');
+my $stalled = Test::Nginx::XMPP::Server->listen('127.0.0.1:' . port(8265),
+	$g->{ca}->ssl('x'), domains => ['stalled.test'],
+	at => { header => 'stall' });
+my @q = map { $sip->build('MESSAGE', 'sip:u@stalled.test', body => "$_") }
+	1 .. 11;
+$sip->send_raw(join '', map { $_->raw() } @q);
+
 is(outcome('nonex.test'), $nx, 'no name');
 is(outcome('dotx.test'), $nx, 'target .');
 is(outcome('failx.test'), $servfail, 'DNS server fails');
-is(outcome('dropx.test'), $servfail, 'DNS server is mute');
 
 # the servers of these domains fail at some step
 
@@ -544,19 +555,12 @@ is(outcome('limited.test', body => '&' x 2000), $limit,
 
 # no stream in time, and the queue: IM-37
 
-my $stalled = Test::Nginx::XMPP::Server->listen('127.0.0.1:' . port(8265),
-	$g->{ca}->ssl('x'), domains => ['stalled.test'],
-	at => { header => 'stall' });
-
-my @q = map { $sip->build('MESSAGE', 'sip:u@stalled.test', body => "$_") }
-	1 .. 11;
-$sip->send_raw(join '', map { $_->raw() } @q);
 $r = $sip->response_to($q[10]);
 is($r->code(), 500, 'queue is full');
 like($r->header('Retry-After'), qr/^\d+$/, 'queue is full - Retry-After');
 is($sip->response_to($q[0], 8)->code(), 504, 'no stream in time');
 is($sip->response_to($q[9], 8)->code(), 504, 'no stream in time, the last');
-$stalled->close();
+is($sip->response_to($drop, 8)->code(), $servfail, 'DNS server is mute');
 
 # SEC-26
 

@@ -23,7 +23,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(77);
+	->has_daemon('openssl')->plan(80);
 
 my $g = Test::Nginx::Gateway->new($t, federation => <<'EOF', workers => 1);
         trying_timeout 300ms;
@@ -207,6 +207,21 @@ for (1 .. 50) {
 is(keys %seen, 150, 'branches, tags, Call-IDs');
 unlike($m->raw(), qr/transport=tls|Contact|Route:/i, 'not in a MESSAGE');
 is($m->header('Max-Forwards'), 70, 'Max-Forwards'); # ARC-16
+
+# one that comes back: ARC-14
+
+for my $via ([$m->header('Via')], ['SIP/2.0/TLS s.test;branch=z9hG4bKback',
+	$m->header('Via')])
+{
+	$r = $c->transact('MESSAGE', 'sip:u@x.test', body => 'back',
+		Via => $via);
+	is($r->code(), 482, 'loop');
+}
+
+is($c->transact('MESSAGE', 'sip:u@x.test', body => 'back',
+	Via => ['SIP/2.0/TLS s.test;branch=z9hG4bKforth',
+	'SIP/2.0/TLS gw.test;branch=z9hG4bKnotours'])->code(), 202, 'no loop');
+delivered();
 
 # final responses: 1xx, errors, two of them: IM-29, ERR-01, ERR-25
 

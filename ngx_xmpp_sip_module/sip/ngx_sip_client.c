@@ -559,11 +559,11 @@ static void
 ngx_sip_client_hand_over(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_fed_id_t *id)
 {
-    ngx_str_t           name;
-    ngx_fed_conf_t     *fcf;
-    ngx_sip_uri_t       uri;
-    ngx_fed_answer_t   *answer;
-    u_char              host[NGX_FED_ANSWER_TEXT], text[NGX_SIP_REASON_LEN];
+    ngx_str_t         name;
+    ngx_fed_conf_t   *fcf;
+    ngx_sip_uri_t     uri;
+    ngx_fed_answer_t  answer;
+    u_char            host[NGX_FED_ANSWER_TEXT], text[NGX_SIP_REASON_LEN];
 
     fcf = conn->ctx->conf;
 
@@ -584,22 +584,15 @@ ngx_sip_client_hand_over(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
         return;
     }
 
-    answer = ngx_alloc(sizeof(ngx_fed_answer_t), conn->link->log);
-    if (answer == NULL) {
-        return;
-    }
+    answer.kind = NGX_FED_ANSWER_RESPONSE;
+    answer.seq = id->seq;
+    answer.from = name;
 
-    answer->kind = NGX_FED_ANSWER_RESPONSE;
-    answer->seq = id->seq;
-    answer->from = name;
+    ngx_str_null(&answer.to);
 
-    ngx_str_null(&answer->to);
+    ngx_sip_client_outcome(msg, text, &answer.outcome);
 
-    ngx_sip_client_outcome(msg, text, &answer->outcome);
-
-    (void) ngx_fed_zone_hand_over(fcf, &ngx_sip_leg, id, answer);
-
-    ngx_free(answer);
+    (void) ngx_fed_zone_hand_over(fcf, &ngx_sip_leg, id, &answer);
 }
 
 

@@ -26,6 +26,7 @@ static ngx_int_t ngx_sip_input_message(ngx_sip_conn_t *conn);
 static void ngx_sip_refuse_body(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
 static void ngx_sip_refuse_framing(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
 static void ngx_sip_partial_handler(ngx_fed_link_t *link);
+static ngx_msec_t ngx_sip_idle_interval(ngx_fed_conf_t *fcf);
 static void ngx_sip_idle_handler(ngx_fed_link_t *link);
 
 
@@ -83,7 +84,8 @@ ngx_sip_conn_ready(ngx_sip_conn_t *conn)
 {
     conn->up = 1;
 
-    ngx_fed_link_set_timeout(conn->link, conn->ctx->conf->sip_keepalive,
+    ngx_fed_link_set_timeout(conn->link,
+                             ngx_sip_idle_interval(conn->ctx->conf),
                              ngx_sip_idle_handler, 1);
 
     ngx_sip_conn_settle(conn);
@@ -168,9 +170,9 @@ ngx_sip_input(ngx_fed_link_t *link)
 
         if (partial) {
             ngx_fed_link_set_timeout(link, link->conf->sip_read_timeout,
-                                     ngx_sip_partial_handler, 1);
+                                     ngx_sip_partial_handler, 0);
         } else {
-            ngx_fed_link_set_timeout(link, link->conf->sip_keepalive,
+            ngx_fed_link_set_timeout(link, ngx_sip_idle_interval(link->conf),
                                      ngx_sip_idle_handler, 1);
         }
     }
@@ -209,6 +211,7 @@ ngx_sip_blank(ngx_sip_conn_t *conn)
 
     if (++conn->newlines == 2) {
         conn->newlines = 0;
+        conn->used = ngx_current_msec;
         (void) ngx_fed_link_literal(conn->link, CRLF);
     }
 }
@@ -318,7 +321,7 @@ ngx_sip_partial_handler(ngx_fed_link_t *link)
     left = conn->partial_since + link->conf->sip_read_timeout - ngx_current_msec;
 
     if ((ngx_msec_int_t) left > 0) {
-        ngx_fed_link_set_timeout(link, left, ngx_sip_partial_handler, 1);
+        ngx_fed_link_set_timeout(link, left, ngx_sip_partial_handler, 0);
         return;
     }
 
@@ -327,6 +330,19 @@ ngx_sip_partial_handler(ngx_fed_link_t *link)
                   link->conf->sip_read_timeout);
 
     ngx_fed_link_shutdown(link, "a SIP message was not completed");
+}
+
+
+/* How often a connection is looked after; keepalive may be off. */
+
+static ngx_msec_t
+ngx_sip_idle_interval(ngx_fed_conf_t *fcf)
+{
+    if (fcf->sip_keepalive == 0) {
+        return ngx_max(fcf->sip_idle_timeout, 1);
+    }
+
+    return ngx_max(ngx_min(fcf->sip_keepalive, fcf->sip_idle_timeout), 1);
 }
 
 
@@ -339,7 +355,7 @@ ngx_sip_idle_handler(ngx_fed_link_t *link)
     ngx_sip_conn_t  *conn;
 
     conn = link->data;
-    next = link->conf->sip_keepalive;
+    next = ngx_sip_idle_interval(link->conf);
 
     if (conn->pinged && conn->ponged) {
         ngx_log_error(NGX_LOG_INFO, link->log, 0,
@@ -357,7 +373,7 @@ ngx_sip_idle_handler(ngx_fed_link_t *link)
 
     /* who opened the connection keeps it alive */
 
-    if (conn->dialled) {
+    if (conn->dialled && link->conf->sip_keepalive) {
 
         if (ngx_fed_link_literal(link, CRLF CRLF) != NGX_OK) {
             return;

@@ -385,7 +385,9 @@ ngx_sip_im(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     }
 
     ngx_log_error(NGX_LOG_INFO, conn->link->log, 0,
-                  "SIP MESSAGE is refused by %ui", refusal.status);
+                  "SIP MESSAGE is refused by %ui %s", refusal.status,
+                  refusal.reason ? refusal.reason
+                      : (char *) ngx_fed_error_reason(refusal.status)->data);
 
     ngx_sip_respond(conn, msg, &key, &refusal);
 

@@ -54,7 +54,10 @@ ngx_sip_respond(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_sip_key_t *key,
     p = ngx_sip_respond_tag(p, msg, key);
     p = ngx_sip_respond_tail(p, msg);
 
-    p = ngx_cpymem(p, refusal->headers.data, refusal->headers.len);
+    if (refusal->headers.len) {
+        p = ngx_cpymem(p, refusal->headers.data, refusal->headers.len);
+    }
+
     p = ngx_cpymem(p, "Content-Length: 0" CRLF CRLF,
                    sizeof("Content-Length: 0" CRLF CRLF) - 1);
 

@@ -264,7 +264,10 @@ ngx_sip_thread_remember(ngx_sip_ctx_t *ctx, ngx_sip_key_t *users,
 
     ctx->next_thread = (ctx->next_thread + 1) % NGX_SIP_THREADS;
 
-    ngx_memcpy(thread->text.data, text->data, text->len);
+    if (text->len) {
+        ngx_memcpy(thread->text.data, text->data, text->len);
+    }
+
     thread->text.len = text->len;
     thread->key = *key;
     thread->pair = *users;

@@ -12,6 +12,7 @@
 
 
 #define NGX_XMPP_IN_BUFFER  4096
+#define NGX_XMPP_IN_GRACE   1000         /* ms for what is waited for */
 #define NGX_XMPP_IN_QUIT    50           /* ms between looks */
 
 
@@ -414,8 +415,8 @@ ngx_xmpp_in_secured(ngx_fed_link_t *link)
 
 
 /*
- * What this process waits for may come on the stream, whose end would make it
- * void.
+ * What this process waits for may come on the stream, and is void when that
+ * ends: a peer that is well answers within the time that it is given.
  */
 
 static void
@@ -432,7 +433,7 @@ ngx_xmpp_in_quit(ngx_fed_link_t *link)
 
     if (stream->xmpp->npending == 0
         || ngx_current_msec - stream->quit_time
-           >= stream->conf->confirm_timeout)
+           >= NGX_XMPP_IN_GRACE)
     {
         ngx_xmpp_stream_close(stream, "the process ends");
         return;

@@ -674,21 +674,22 @@ ngx_xmpp_message_size(ngx_fed_event_t *ev, ngx_str_t *from, ngx_str_t *to)
 {
     return sizeof("<message from='' to='' id='' type='headline' xml:lang=''>"
                   "<subject></subject><thread></thread><body></body>"
-                  "</message>") - 1
+                  "<delay xmlns='urn:xmpp:delay' stamp=''/></message>") - 1
            + NGX_FED_ID_LEN
            + ngx_xmpp_escaped_size(from->data, from->len, 1)
            + ngx_xmpp_escaped_size(to->data, to->len, 1)
            + ngx_xmpp_escaped_size(ev->lang.data, ev->lang.len, 1)
            + ngx_xmpp_escaped_size(ev->subject.data, ev->subject.len, 0)
            + ngx_xmpp_escaped_size(ev->thread.data, ev->thread.len, 0)
-           + ngx_xmpp_escaped_size(ev->body.data, ev->body.len, 0);
+           + ngx_xmpp_escaped_size(ev->body.data, ev->body.len, 0)
+           + ngx_xmpp_escaped_size(ev->stamp.data, ev->stamp.len, 1);
 }
 
 
 #define ngx_xmpp_literal(p, text)  ngx_cpymem(p, text, sizeof(text) - 1)
 
 
-/* RFC 7572, 5 */
+/* RFC 7572, 5; XEP-0203, 2 */
 
 u_char *
 ngx_xmpp_message_write(u_char *p, ngx_fed_event_t *ev, ngx_str_t *from,
@@ -729,7 +730,13 @@ ngx_xmpp_message_write(u_char *p, ngx_fed_event_t *ev, ngx_str_t *from,
 
     p = ngx_xmpp_literal(p, "<body>");
     p = ngx_xmpp_escape(p, ev->body.data, ev->body.len, 0);
-    p = ngx_xmpp_literal(p, "</body></message>");
+    p = ngx_xmpp_literal(p, "</body>");
 
-    return p;
+    if (ev->stamp.len) {
+        p = ngx_xmpp_literal(p, "<delay xmlns='urn:xmpp:delay' stamp='");
+        p = ngx_xmpp_escape(p, ev->stamp.data, ev->stamp.len, 1);
+        p = ngx_xmpp_literal(p, "'/>");
+    }
+
+    return ngx_xmpp_literal(p, "</message>");
 }

@@ -381,6 +381,7 @@ loadmodule "tls.so"
 modparam("tls", "config", "$d/tls.cfg")
 modparam("tls", "xavp_cfg", "tls")
 modparam("usrloc", "db_mode", 0)
+modparam("tm", "fr_timer", 8000)
 
 request_route {
     if (!mf_process_maxfwd_header("10")) {
