@@ -6,6 +6,7 @@ NGINX_SRC ?=
 CC ?= cc
 WORKERS ?= 1 4
 TIMEOUT ?= 1500
+JOBS ?= 4
 PROVE ?= prove
 TESTS ?=
 
@@ -77,6 +78,8 @@ $(BUILD)/files: FORCE
 	@mkdir -p $(BUILD)
 	@find ngx_xmpp_sip_module -name '*.[ch]' | LC_ALL=C sort > $@.$$$$; \
 		if cmp -s $@.$$$$ $@; then rm $@.$$$$; else mv $@.$$$$ $@; fi
+	@while read -r f; do grep -q "/$${f##*/}[ \"]" config \
+		|| { echo "make: $$f is not in config" >&2; exit 1; }; done < $@
 
 .PHONY: FORCE
 FORCE:
@@ -150,7 +153,7 @@ test: $(if $(STATIC_TEST),,module)
 	@set -e; for n in $(WORKERS); do \
 		echo "== worker_processes $$n"; \
 		timeout -k 30 $(TIMEOUT) env $(TEST_ENV) \
-			TEST_NGINX_WORKERS=$$n $(PROVE) $(PROVE_FLAGS) \
+			TEST_NGINX_WORKERS=$$n $(PROVE) -j$(JOBS) $(PROVE_FLAGS) \
 			-I $(TOP)/t/nginx/lib -I $(TOP)/t/lib \
 			$(or $(TESTS),$(ALL_TESTS)); \
 	done

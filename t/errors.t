@@ -52,7 +52,7 @@ my %other = map { $_->{xmpp_condition} => $_->{gw_code_MESSAGE} }
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
 	->has_daemon('openssl')
-	->plan(@codes + 2 * @conditions + 109);
+	->plan(@codes + 2 * @conditions + 112);
 my $d = $t->testdir();
 
 my $dns = Test::Nginx::DNS->new($t, {
@@ -403,6 +403,7 @@ $x->set(bounce => {
 	'other@x.test' => text('redirect', 'xmpp:new@x.test/res'),
 	'blank@x.test' => text('gone', " \n "),
 	'junk@x.test' => text('gone', 'not a URI'),
+	'cut@x.test' => text('redirect', 'xmpp:new%4'),
 	'mail@x.test' => text('redirect', 'mailto:new@x.test'),
 	'bad@x.test' => text('redirect', 'xmpp:new@x.test>;tag=1'),
 	'text@x.test' => text('text', "gr\xc3\xbc\xc3\x9fe\r\n b"),
@@ -477,6 +478,7 @@ is((grep { ($_->attr('to') // '') =~ /^new\@/ } $x->seen()), 0,
 
 is(code('blank'), 410, 'gone, blank');
 is(code('junk'), 410, 'gone, no URI');
+is(code('cut'), 480, 'redirect, bad escape');
 is(code('mail'), 480, 'redirect to elsewhere');
 
 $r = message('bad');
@@ -620,6 +622,10 @@ Test::Nginx::Peers::stop($t);
 
 my $log = join "\n", $g->log();
 like($log, qr/^message x2s u\@x.test 302\@s.test 302 sip status$/m, 'log');
+like($log, qr/^message s2x r\@s.test blank\@x.test 410 stanza error$/m,
+	'log - gone without an address');
+like($log, qr/^message s2x r\@s.test mail\@x.test 480 stanza error$/m,
+	'log - redirect without an address');
 like($log, qr/^message x2s u\@x.test m404\@s.test 404 sip status$/m,
 	'log - masked');
 

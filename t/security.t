@@ -127,15 +127,8 @@ Test::Nginx::Peers::idle(0.2);
 $s->reply($m, 486);
 is(error('inject')->condition(), 'recipient-unavailable',
 	'response of another peer');
-
-TODO: {
-local $TODO = 'another worker is silent'
-	if ($ENV{TEST_NGINX_WORKERS} || 1) > 1;
-
 ok($t->read_file('error.log') =~ qr/SIP response .*"s\.test".* ignored/,
 	'response of another peer - log');
-
-}
 
 # with another Via, with two: ST-10
 

@@ -62,10 +62,10 @@ is($idle->closed(), 'notify', 'idle link - close_notify');
 # what is open is finished
 
 $s->reply($m, 404);
-$e = $x->stanza();
+$e = $x->stanza(undef, 'message');
 is($e && $e->condition(), 'item-not-found', 'client transaction is finished');
 
-$x->pong($_) for $x->pings();
+$x->pong($x->stanza(undef, 'iq'));
 my $r = $busy->response_to($q);
 is($r && $r->code(), 202, 'server transaction is finished');
 ok($busy->eof_within(3), 'then its link is closed');

@@ -248,6 +248,59 @@ ngx_fed_address_from_sip(ngx_pool_t *pool, ngx_str_t *text,
 
 
 /*
+ * Reads what gone, redirect and Contact have: an XMPP IRI, of which the query
+ * is left out (RFC 5122, 2.2), or a SIP URI.  Returns NGX_OK, NGX_DECLINED if
+ * it is neither, or NGX_ERROR.
+ */
+
+ngx_int_t
+ngx_fed_address_from_any(ngx_pool_t *pool, ngx_str_t *uri,
+    ngx_fed_address_t *addr)
+{
+    u_char     *p, *last;
+    ngx_int_t   rc;
+    ngx_str_t   jid;
+
+    if (uri->len <= sizeof("xmpp:") - 1
+        || ngx_strncasecmp(uri->data, (u_char *) "xmpp:", sizeof("xmpp:") - 1)
+           != 0)
+    {
+        rc = ngx_fed_address_from_sip(pool, uri, addr);
+
+        return (rc == NGX_OK || rc == NGX_ERROR) ? rc : NGX_DECLINED;
+    }
+
+    jid.data = uri->data + sizeof("xmpp:") - 1;
+    last = ngx_strlchr(jid.data, uri->data + uri->len, '?');
+
+    if (last == NULL) {
+        last = uri->data + uri->len;
+    }
+
+    jid.len = last - jid.data;
+
+    for (p = jid.data; p < last; p++) {
+        if (*p == '%'
+            && (last - p < (ssize_t) (sizeof("%20") - 1)
+                || ngx_hextoi(p + 1, 2) == NGX_ERROR))
+        {
+            return NGX_DECLINED;
+        }
+    }
+
+    p = ngx_pnalloc(pool, jid.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    jid.len = ngx_fed_address_percent_decode(p, &jid) - p;
+    jid.data = p;
+
+    return ngx_fed_address_from_jid(pool, &jid, addr);
+}
+
+
+/*
  * Returns what ngx_fed_address_to_jid() writes at most.
  */
 

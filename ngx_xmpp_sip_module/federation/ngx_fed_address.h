@@ -48,6 +48,8 @@ ngx_int_t ngx_fed_address_from_jid(ngx_pool_t *pool, ngx_str_t *jid,
     ngx_fed_address_t *addr);
 ngx_int_t ngx_fed_address_from_sip(ngx_pool_t *pool, ngx_str_t *uri,
     ngx_fed_address_t *addr);
+ngx_int_t ngx_fed_address_from_any(ngx_pool_t *pool, ngx_str_t *uri,
+    ngx_fed_address_t *addr);
 
 size_t ngx_fed_address_jid_size(ngx_fed_address_t *addr);
 u_char *ngx_fed_address_to_jid(u_char *dst, ngx_fed_address_t *addr);

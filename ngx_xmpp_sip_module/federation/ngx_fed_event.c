@@ -20,6 +20,7 @@ static ngx_fed_outcome_e ngx_fed_event_admit(ngx_fed_event_t *ev,
     const char **text);
 static ngx_int_t ngx_fed_event_permitted(ngx_fed_event_t *ev);
 static ngx_int_t ngx_fed_event_session(ngx_fed_event_t *ev);
+static void ngx_fed_event_redirection(ngx_fed_event_t *ev);
 static void ngx_fed_event_mask(ngx_fed_event_t *ev);
 static void ngx_fed_event_log(ngx_fed_event_t *ev);
 static void ngx_fed_event_destroy(ngx_fed_event_t *ev);
@@ -233,6 +234,8 @@ ngx_fed_event_outcome(ngx_fed_event_t *ev, ngx_fed_outcome_t *outcome)
     }
 
     if (outcome->result != NGX_FED_ACCEPTED) {
+        ngx_fed_event_redirection(ev);
+
         flags = ev->to.resource.len ? NGX_FED_TO_FULL : 0;
 
         if (!fcf->message_6xx) {
@@ -243,7 +246,7 @@ ngx_fed_event_outcome(ngx_fed_event_t *ev, ngx_fed_outcome_t *outcome)
             flags |= NGX_FED_UNAVAILABLE_480;
         }
 
-        ev->status = ngx_fed_error_status(outcome, flags);
+        ev->status = ngx_fed_error_status(&ev->outcome, flags);
     }
 
     ngx_fed_zone_count(fcf, ev->kind, ev->source, count);
@@ -259,6 +262,26 @@ ngx_fed_event_outcome(ngx_fed_event_t *ev, ngx_fed_outcome_t *outcome)
     ev->source->done(ev);
 
     ngx_fed_event_destroy(ev);
+}
+
+
+/*
+ * An address that a SIP sender can make nothing of is none (RFC 7247, 7.1,
+ * note 3).
+ */
+
+static void
+ngx_fed_event_redirection(ngx_fed_event_t *ev)
+{
+    ngx_fed_address_t  addr;
+
+    if (ev->source == ev->conf->sip
+        && ev->outcome.address.len
+        && ngx_fed_address_from_any(ev->pool, &ev->outcome.address, &addr)
+           != NGX_OK)
+    {
+        ngx_str_null(&ev->outcome.address);
+    }
 }
 
 

@@ -23,8 +23,11 @@ static void ngx_sip_client_timeout(ngx_fed_timers_t *timers,
     ngx_fed_timer_t *timer);
 static void ngx_sip_client_finish(ngx_sip_client_t *client,
     ngx_fed_outcome_t *outcome);
+static void ngx_sip_client_foreign(ngx_sip_conn_t *conn, ngx_str_t *domain);
 static void ngx_sip_client_outcome(ngx_sip_msg_t *msg, u_char *text,
     ngx_fed_outcome_t *outcome);
+static void ngx_sip_client_contact(ngx_sip_msg_t *msg, ngx_str_t *address);
+static ngx_int_t ngx_sip_client_q(ngx_sip_addr_t *addr);
 static void ngx_sip_client_hand_over(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_fed_id_t *id);
 static ngx_int_t ngx_sip_client_proven(ngx_sip_conn_t *conn,
@@ -456,10 +459,7 @@ ngx_sip_client_response(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     }
 
     if (client->conn != conn && ngx_sip_client_proven(conn, client) != NGX_OK) {
-        ngx_log_error(NGX_LOG_ERR, conn->link->log, 0,
-                      "SIP response for domain \"%V\" came from a peer that "
-                      "may not speak for it, and is ignored",
-                      &client->event->to.domain);
+        ngx_sip_client_foreign(conn, &client->event->to.domain);
         return;
     }
 
@@ -495,16 +495,28 @@ ngx_sip_client_proven(ngx_sip_conn_t *conn, ngx_sip_client_t *client)
 }
 
 
+static void
+ngx_sip_client_foreign(ngx_sip_conn_t *conn, ngx_str_t *domain)
+{
+    ngx_str_t  name;
+    u_char     safe[256];
+
+    name = ngx_fed_text_log(safe, sizeof(safe), domain);
+
+    ngx_log_error(NGX_LOG_ERR, conn->link->log, 0,
+                  "SIP response for domain \"%V\" came from a peer that may "
+                  "not speak for it, and is ignored", &name);
+}
+
+
 /* Reads what a final response says; text has room for the reason. */
 
 static void
 ngx_sip_client_outcome(ngx_sip_msg_t *msg, u_char *text,
     ngx_fed_outcome_t *outcome)
 {
-    u_char            *p;
     uint32_t           n;
     ngx_str_t          digits;
-    ngx_sip_addr_t     contact;
     ngx_sip_header_t  *h;
 
     ngx_memzero(outcome, sizeof(ngx_fed_outcome_t));
@@ -539,17 +551,67 @@ ngx_sip_client_outcome(ngx_sip_msg_t *msg, u_char *text,
         }
     }
 
+    if (msg->status < 400) {
+        ngx_sip_client_contact(msg, &outcome->address);
+    }
+}
+
+
+/* Of several addresses the first with the highest q (RFC 3261, 20.10). */
+
+static void
+ngx_sip_client_contact(ngx_sip_msg_t *msg, ngx_str_t *address)
+{
+    u_char            *p, *last;
+    ngx_int_t          q, best;
+    ngx_sip_addr_t     addr;
+    ngx_sip_header_t  *h;
+
+    best = -1;
     h = ngx_sip_header(msg, NGX_SIP_CONTACT);
 
-    if (h && msg->status < 400) {
-        p = h->value.data;
+    for ( /* void */ ; h; h = ngx_sip_header_next(msg, h)) {
 
-        if (ngx_sip_addr(&p, h->value.data + h->value.len, &contact)
-            == NGX_OK)
-        {
-            outcome->address = contact.uri;
+        p = h->value.data;
+        last = p + h->value.len;
+
+        while (p < last && ngx_sip_addr(&p, last, &addr) == NGX_OK) {
+
+            q = ngx_sip_client_q(&addr);
+
+            if (q > best) {
+                best = q;
+                *address = addr.uri;
+            }
+
+            p++;
         }
     }
+}
+
+
+/* In thousandths; 1 if it is not given. */
+
+static ngx_int_t
+ngx_sip_client_q(ngx_sip_addr_t *addr)
+{
+    u_char     *p, *last;
+    ngx_int_t   q;
+    ngx_str_t   name, value;
+
+    p = addr->params.data;
+    last = p + addr->params.len;
+
+    while (ngx_sip_param(&p, last, &name, &value) == NGX_OK) {
+
+        if (ngx_sip_is(&name, "q")) {
+            q = ngx_atofp(value.data, value.len, 3);
+
+            return (q == NGX_ERROR || q > 1000) ? 0 : q;
+        }
+    }
+
+    return 1000;
 }
 
 
@@ -581,6 +643,7 @@ ngx_sip_client_hand_over(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     name.len = uri.host.len;
 
     if (ngx_sip_identity_check(conn, &name, ngx_fed_domain_find(fcf, &name))) {
+        ngx_sip_client_foreign(conn, &name);
         return;
     }
 

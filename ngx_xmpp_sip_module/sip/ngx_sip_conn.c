@@ -318,7 +318,8 @@ ngx_sip_partial_handler(ngx_fed_link_t *link)
 
     conn = link->data;
 
-    left = conn->partial_since + link->conf->sip_read_timeout - ngx_current_msec;
+    left = conn->partial_since + link->conf->sip_read_timeout
+           - ngx_current_msec;
 
     if ((ngx_msec_int_t) left > 0) {
         ngx_fed_link_set_timeout(link, left, ngx_sip_partial_handler, 0);

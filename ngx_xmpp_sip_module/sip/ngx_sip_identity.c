@@ -33,21 +33,22 @@ ngx_sip_identify(ngx_sip_conn_t *conn)
 {
     u_char            *text;
     size_t             len;
+    ngx_int_t          rc;
     ngx_sip_hash_t     hash;
     ngx_connection_t  *c;
     u_char             buf[NGX_SOCKADDR_STRLEN];
 
     c = conn->link->connection;
 
+    conn->problem = ngx_fed_cert_problem(c);
+
     if (conn->link->secure) {
-        conn->problem = ngx_fed_cert_problem(c);
 
-        if (conn->problem == NULL) {
-            return ngx_sip_identify_cert(conn);
+        rc = ngx_sip_identify_cert(conn);
+
+        if (rc != NGX_DECLINED) {
+            return rc;
         }
-
-    } else {
-        conn->problem = "no TLS";
     }
 
     text = buf;
@@ -71,7 +72,7 @@ ngx_sip_identify_cert(ngx_sip_conn_t *conn)
 
     cert = SSL_get_peer_certificate(conn->link->connection->ssl->connection);
     if (cert == NULL) {
-        return NGX_ERROR;
+        return NGX_DECLINED;
     }
 
     conn->names = ngx_fed_cert_names(conn->link->pool, cert);

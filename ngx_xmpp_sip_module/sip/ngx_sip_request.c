@@ -13,6 +13,7 @@
 
 
 #define NGX_SIP_UNSUPPORTED_LEN  1024
+#define NGX_SIP_LOGGED           16      /* refusals, as errors, on a link */
 
 
 static void ngx_sip_refuse(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
@@ -484,6 +485,7 @@ ngx_sip_im_from(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_fed_event_t *ev,
     u_char           safe[256], list[512];
     ngx_int_t        rc;
     ngx_str_t        from, names;
+    ngx_uint_t       level;
     const char      *why;
     ngx_fed_conf_t  *fcf;
 
@@ -531,7 +533,9 @@ refused:
     from = ngx_fed_text_log(safe, sizeof(safe), &msg->from.uri);
     names = ngx_sip_identity_log(conn, list, sizeof(list));
 
-    ngx_log_error(NGX_LOG_ERR, conn->link->log, 0,
+    level = (conn->nrefused++ < NGX_SIP_LOGGED) ? NGX_LOG_ERR : NGX_LOG_INFO;
+
+    ngx_log_error(level, conn->link->log, 0,
                   "SIP request from \"%V\" is refused: %s; names in the "
                   "certificate of the peer: %V", &from, why, &names);
 

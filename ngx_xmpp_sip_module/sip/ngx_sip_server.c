@@ -705,47 +705,20 @@ ngx_sip_server_tail(ngx_fed_event_t *ev, u_char *dst, ngx_str_t *tail)
 
 
 /*
- * The address of gone or redirect as a SIP URI (RFC 7247, 7.1; RFC 5122).
- * Returns NGX_DECLINED if it has no such form.
+ * The address of gone or redirect as a SIP URI (RFC 7247, 7.1).  Returns
+ * NGX_DECLINED if it has no such form, NGX_ERROR if there is no memory.
  */
 
 static ngx_int_t
 ngx_sip_server_contact(ngx_fed_event_t *ev, ngx_str_t *contact)
 {
-    u_char             *p, *src, *end;
-    ngx_int_t           rc;
-    ngx_str_t          *address, jid;
-    ngx_fed_address_t   addr;
+    ngx_int_t          rc;
+    ngx_fed_address_t  addr;
 
-    address = &ev->outcome.address;
-
-    if (address->len > 5
-        && ngx_strncasecmp(address->data, (u_char *) "xmpp:", 5) == 0)
-    {
-        src = address->data + 5;
-        end = ngx_strlchr(src, address->data + address->len, '?');
-
-        if (end == NULL) {
-            end = address->data + address->len;
-        }
-
-        jid.data = ngx_pnalloc(ev->pool, end - src);
-        if (jid.data == NULL) {
-            return NGX_ERROR;
-        }
-
-        p = jid.data;
-        ngx_unescape_uri(&p, &src, end - src, 0);
-        jid.len = p - jid.data;
-
-        rc = ngx_fed_address_from_jid(ev->pool, &jid, &addr);
-
-    } else {
-        rc = ngx_fed_address_from_sip(ev->pool, address, &addr);
-    }
+    rc = ngx_fed_address_from_any(ev->pool, &ev->outcome.address, &addr);
 
     if (rc != NGX_OK) {
-        return NGX_DECLINED;
+        return rc;
     }
 
     if (ngx_fed_address_sip_size(&addr) > NGX_SIP_TAIL_LEN / 2) {
