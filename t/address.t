@@ -243,7 +243,7 @@ sub x2s {
 	my ($stream, %a) = @_;
 
 	if (!ref $stream) {
-		if (!$stream{$stream} || $stream{$stream}->stream_closed(0)) {
+		if (!$stream{$stream} || $stream{$stream}{stream_end}) {
 			$stream{$stream} = $g->xmpp();
 			$x->link($stream{$stream});
 		}
@@ -257,16 +257,16 @@ sub x2s {
 	$_ = Test::Nginx::XML::escape($_) =~ s/\r/&#13;/gr =~ s/\n/&#10;/gr
 		for values %a;
 
+	my $sent = () = $s->seen();
+
 	$stream->send($g->message('x', from => 'u@x.test', to => 'r@s.test',
 		%a, id => $id));
 
-	my ($m, $over);
-
 	Test::Nginx::Peers::wait_until(sub {
-		return $m = $s->wait_request(0) || refused($stream);
+		return $sent < (() = $s->seen()) || refused($stream);
 	});
 
-	return ref $m ? $m : undef;
+	return $s->wait_request(0);
 }
 
 # the condition of the error for it, or of that which ended the stream
@@ -277,8 +277,9 @@ sub refused {
 
 	my ($e) = grep { ($_->attr('id') // '') eq $id } $x->seen();
 
-	return $e ? $e->condition() : $stream->stream_closed(0)
-		? $stream->stream_error(0) : undef;
+	return $e->condition() if $e;
+	return unless $stream->{stream_end} || $stream->{ended};
+	return $stream->stream_error(0);
 }
 
 # what a MESSAGE leads to: to or the code, from, the code

@@ -24,7 +24,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(34);
+	->has_daemon('openssl')->plan(36);
 
 my $g = Test::Nginx::Gateway->new($t, federation => <<'EOF');
         xmpp_domain third.test server=127.0.0.1:%%PORT_8269%%;
@@ -40,6 +40,7 @@ $g->start(xmpp => { bounce => { 'no@x.test' => 'item-not-found',
 
 my $x = $g->{x};
 my $sip = $g->sip();
+my $in = $g->xmpp();
 
 # accepted
 
@@ -113,17 +114,33 @@ is($sip->response_to($q)->code(), 202, 'bounce of another domain');
 
 # the stream on which the peer sends to us is another one than it was
 
-my $in = $g->xmpp();
-
-
 $q = $sip->request('MESSAGE', 'sip:u@x.test', body => 'void');
+$ping = ping();
+$in->reset();
+$in = $g->xmpp();
+$x->pong($ping);
+is($sip->response_to($q)->code(), 504, 'stream of the peer broke');
+
+# one more is open: what comes by it may overtake the other one's
+
+$q = $sip->request('MESSAGE', 'sip:u@x.test', body => 'two');
+$ping = ping();
+my $in2 = $g->xmpp();
+$x->pong($ping);
+is($sip->response_to($q)->code(), 504, 'a second stream of the peer');
+$in2->close_stream();
+$in2->close();
+$x->link($in);
+
+# one that ended in good order was read to its end
+
+$q = $sip->request('MESSAGE', 'sip:u@x.test', body => 'renewed');
 $ping = ping();
 $in->close_stream();
 $in->close();
 $in = $g->xmpp();
-
 $x->pong($ping);
-is($sip->response_to($q)->code(), 504, 'barrier is void');
+is($sip->response_to($q)->code(), 202, 'stream of the peer was renewed');
 
 $x->set(pings => 1);
 is(code('u@x.test'), 202, 'barrier on the new stream');

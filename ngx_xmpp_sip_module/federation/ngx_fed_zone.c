@@ -124,7 +124,7 @@ static ngx_rbtree_key_t ngx_fed_zone_hash(u_char *p, size_t len);
 static ngx_fed_zone_pair_t *ngx_fed_zone_pair(ngx_fed_zone_ctx_t *ctx,
     ngx_str_t *remote, ngx_str_t *local, ngx_uint_t add);
 static ngx_uint_t ngx_fed_zone_forget(ngx_fed_zone_ctx_t *ctx,
-    ngx_fed_zone_pair_t *pair, ngx_uint_t slot);
+    ngx_fed_zone_pair_t *pair, ngx_uint_t slot, ngx_uint_t broken);
 static void ngx_fed_zone_forget_all(ngx_fed_zone_ctx_t *ctx,
     ngx_uint_t slot);
 static uint64_t ngx_fed_id_mix(uint64_t n);
@@ -937,8 +937,7 @@ ngx_fed_zone_pair(ngx_fed_zone_ctx_t *ctx, ngx_str_t *remote, ngx_str_t *local,
 
     pair = (ngx_fed_zone_pair_t *) &node->color;
 
-    pair->streams.opened = 0;
-    pair->streams.closed = 0;
+    ngx_memzero(&pair->streams, sizeof(ngx_fed_streams_t));
     pair->len = (uint16_t) len;
     ngx_queue_init(&pair->open);
     ngx_memcpy(pair->name, name, len);
@@ -975,6 +974,7 @@ ngx_fed_zone_stream_opened(ngx_fed_conf_t *fcf, ngx_str_t *remote,
         stream->slot = ctx->slot;
         ngx_queue_insert_tail(&pair->open, &stream->queue);
         pair->streams.opened++;
+        pair->streams.open++;
     }
 
     ngx_shmtx_unlock(&ctx->shpool->mutex);
@@ -988,11 +988,14 @@ ngx_fed_zone_stream_opened(ngx_fed_conf_t *fcf, ngx_str_t *remote,
 }
 
 
-/* ... and is one no more. */
+/*
+ * ... and is one no more: it broke, or ended in good order, so that all that
+ * remote had sent on it was read.
+ */
 
 void
 ngx_fed_zone_stream_closed(ngx_fed_conf_t *fcf, ngx_str_t *remote,
-    ngx_str_t *local)
+    ngx_str_t *local, ngx_uint_t broken)
 {
     ngx_fed_zone_ctx_t   *ctx;
     ngx_fed_zone_pair_t  *pair;
@@ -1004,7 +1007,7 @@ ngx_fed_zone_stream_closed(ngx_fed_conf_t *fcf, ngx_str_t *remote,
     pair = ngx_fed_zone_pair(ctx, remote, local, 0);
 
     if (pair) {
-        (void) ngx_fed_zone_forget(ctx, pair, ctx->slot);
+        (void) ngx_fed_zone_forget(ctx, pair, ctx->slot, broken);
     }
 
     ngx_shmtx_unlock(&ctx->shpool->mutex);
@@ -1015,7 +1018,7 @@ ngx_fed_zone_stream_closed(ngx_fed_conf_t *fcf, ngx_str_t *remote,
 
 static ngx_uint_t
 ngx_fed_zone_forget(ngx_fed_zone_ctx_t *ctx, ngx_fed_zone_pair_t *pair,
-    ngx_uint_t slot)
+    ngx_uint_t slot, ngx_uint_t broken)
 {
     ngx_queue_t            *q;
     ngx_fed_zone_stream_t  *stream;
@@ -1029,7 +1032,8 @@ ngx_fed_zone_forget(ngx_fed_zone_ctx_t *ctx, ngx_fed_zone_pair_t *pair,
         if (stream->slot == slot) {
             ngx_queue_remove(q);
             ngx_slab_free_locked(ctx->shpool, stream);
-            pair->streams.closed++;
+            pair->streams.broken += broken;
+            pair->streams.open--;
             return 1;
         }
     }
@@ -1057,12 +1061,12 @@ ngx_fed_zone_forget_all(ngx_fed_zone_ctx_t *ctx, ngx_uint_t slot)
     {
         pair = (ngx_fed_zone_pair_t *) &node->color;
 
-        while (ngx_fed_zone_forget(ctx, pair, slot)) { /* void */ }
+        while (ngx_fed_zone_forget(ctx, pair, slot, 1)) { /* void */ }
     }
 }
 
 
-/* How many such streams were opened and closed so far. */
+/* What is known of such streams. */
 
 ngx_fed_streams_t
 ngx_fed_zone_streams(ngx_fed_conf_t *fcf, ngx_str_t *remote, ngx_str_t *local)
@@ -1081,8 +1085,7 @@ ngx_fed_zone_streams(ngx_fed_conf_t *fcf, ngx_str_t *remote, ngx_str_t *local)
         streams = pair->streams;
 
     } else {
-        streams.opened = 0;
-        streams.closed = 0;
+        ngx_memzero(&streams, sizeof(ngx_fed_streams_t));
     }
 
     ngx_shmtx_unlock(&ctx->shpool->mutex);

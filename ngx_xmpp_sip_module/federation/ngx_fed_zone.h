@@ -53,8 +53,9 @@ struct ngx_fed_answer_s {
 /* the streams on which a remote domain sends to one of ours, all workers */
 
 typedef struct {
-    uint32_t                      opened;
-    uint32_t                      closed;
+    uint32_t                      opened;    /* so far */
+    uint32_t                      broken;    /* of these, without an end tag */
+    uint32_t                      open;      /* at the moment */
 } ngx_fed_streams_t;
 
 
@@ -88,7 +89,7 @@ void ngx_fed_zone_count(ngx_fed_conf_t *fcf, ngx_fed_kind_e kind,
 void ngx_fed_zone_stream_opened(ngx_fed_conf_t *fcf, ngx_str_t *remote,
     ngx_str_t *local);
 void ngx_fed_zone_stream_closed(ngx_fed_conf_t *fcf, ngx_str_t *remote,
-    ngx_str_t *local);
+    ngx_str_t *local, ngx_uint_t broken);
 ngx_fed_streams_t ngx_fed_zone_streams(ngx_fed_conf_t *fcf, ngx_str_t *remote,
     ngx_str_t *local);
 

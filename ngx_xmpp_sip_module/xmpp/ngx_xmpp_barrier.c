@@ -459,24 +459,24 @@ ngx_xmpp_barrier_settle(ngx_xmpp_batch_t *batch)
 
 
 /*
- * A bounce may be lost, or be on its way, when the stream that the peer sends
- * on changed.  One that was opened for the answers is no change.
+ * A bounce may be lost when a stream broke that the peer sent on, and be
+ * overtaken when it sends on another one as well by now.  One that took the
+ * place of a stream that ended in good order is no harm: that was read to its
+ * end.
  */
 
 static ngx_uint_t
 ngx_xmpp_barrier_void(ngx_xmpp_batch_t *batch, ngx_fed_streams_t *now)
 {
-    uint32_t            opened;
     ngx_fed_streams_t  *then;
 
     then = &batch->streams;
-    opened = now->opened - then->opened;
 
-    if (now->closed != then->closed) {
+    if (now->broken != then->broken) {
         return 1;
     }
 
-    return opened > 1 || (opened == 1 && then->opened != then->closed);
+    return now->opened != then->opened && now->open > 1;
 }
 
 

@@ -470,7 +470,8 @@ ngx_xmpp_in_closed(ngx_fed_link_t *link)
 
         if (pair->proven) {
             ngx_fed_zone_stream_closed(stream->conf, &pair->remote,
-                                       &pair->local);
+                                       &pair->local,
+                                       !stream->close_received);
         }
 
         if (pair->verify) {
