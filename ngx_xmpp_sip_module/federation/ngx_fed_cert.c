@@ -13,6 +13,7 @@
 
 static ngx_int_t ngx_fed_cert_add(ngx_pool_t *pool, ngx_array_t *names,
     ngx_fed_cert_name_e type, const ASN1_STRING *value);
+static ngx_uint_t ngx_fed_cert_is_ca(ngx_connection_t *c, X509 *cert);
 static ngx_int_t ngx_fed_cert_other(ngx_pool_t *pool, ngx_array_t *names,
     OTHERNAME *other);
 
@@ -220,9 +221,32 @@ ngx_fed_cert_problem(ngx_connection_t *c)
 
     } else if (!ngx_fed_cert_usable(cert, 0) && !ngx_fed_cert_usable(cert, 1)) {
         problem = "extended key usage allows neither TLS server nor client";
+
+    } else if (ngx_fed_cert_is_ca(c, cert)) {
+        problem = "it is the certificate of a CA";
     }
 
     X509_free(cert);
 
     return problem;
+}
+
+
+/*
+ * A certificate that can issue others is not one of a server (RFC 6120,
+ * 13.7.1.1), unless it is itself what was configured as trusted.
+ */
+
+static ngx_uint_t
+ngx_fed_cert_is_ca(ngx_connection_t *c, X509 *cert)
+{
+    STACK_OF(X509)  *chain;
+
+    if (!(X509_get_extension_flags(cert) & EXFLAG_CA)) {
+        return 0;
+    }
+
+    chain = SSL_get0_verified_chain(c->ssl->connection);
+
+    return chain && sk_X509_num(chain) > 1;
 }
