@@ -336,7 +336,7 @@ $inner->send($g->message('x', to => 'r@inner.test', id => 'inner'));
 like(error('inner')->condition(), qr/^remote-server-/, 'private, SIP');
 is(code(uri => 'sip:u@inner.x.test', timeout => 8) =~ /^[45]0[0-9]$/ ? 'ok'
 	: '', 'ok', 'private, XMPP');
-is((() = $in->conns(), $y->conns()), 0, 'no connection');
+is((() = ($in->conns(), $y->conns())), 0, 'no connection');
 ok($t->read_file('error.log') =~ /private/, 'private, log');
 
 my $outer = $g->xmpp(PeerAddr => '127.0.0.1:' . port(8271),

@@ -20,6 +20,8 @@ static ngx_fed_outcome_e ngx_fed_event_admit(ngx_fed_event_t *ev,
     const char **text);
 static ngx_int_t ngx_fed_event_permitted(ngx_fed_event_t *ev);
 static ngx_int_t ngx_fed_event_session(ngx_fed_event_t *ev);
+static ngx_int_t ngx_fed_event_detach(ngx_fed_event_t *ev,
+    ngx_connection_t *lc);
 static void ngx_fed_event_redirection(ngx_fed_event_t *ev);
 static void ngx_fed_event_mask(ngx_fed_event_t *ev);
 static void ngx_fed_event_log(ngx_fed_event_t *ev);
@@ -359,10 +361,8 @@ ngx_fed_event_destroy(ngx_fed_event_t *ev)
 void
 ngx_fed_event_orphan(ngx_fed_link_t *link)
 {
-    ngx_str_t         *addr;
-    ngx_queue_t       *q;
-    ngx_fed_event_t   *ev;
-    ngx_connection_t  *c;
+    ngx_queue_t      *q;
+    ngx_fed_event_t  *ev;
 
     while (!ngx_queue_empty(&link->events)) {
 
@@ -371,37 +371,59 @@ ngx_fed_event_orphan(ngx_fed_link_t *link)
 
         ev = ngx_queue_data(q, ngx_fed_event_t, queue);
 
-        (void) ngx_fed_event_session(ev);
+        if (ngx_fed_event_session(ev) != NGX_OK
+            || ngx_fed_event_detach(ev, link->connection) != NGX_OK)
+        {
+            ev->session = NULL;
+        }
 
         ev->link = NULL;
-
-        if (ev->session == NULL) {
-            continue;
-        }
-
-        c = ev->session->connection;
-        addr = &link->connection->addr_text;
-
-        c->log = ev->conf->log;
-        c->ssl = NULL;
-        c->proxy_protocol = NULL;
-        c->addr_text.data = ngx_pstrdup(ev->pool, addr);
-        c->addr_text.len = c->addr_text.data ? addr->len : 0;
-        c->sockaddr = ngx_palloc(ev->pool, link->connection->socklen);
-        c->local_sockaddr = NULL;
-
-        if (c->sockaddr == NULL) {
-            ev->session = NULL;
-            continue;
-        }
-
-        ngx_memcpy(c->sockaddr, link->connection->sockaddr,
-                   link->connection->socklen);
-
-        ev->session->srv_conf = ev->conf->ctx->srv_conf;
     }
 
     link->nevents = 0;
+}
+
+
+/* Copies into the event's pool what was the connection's. */
+
+static ngx_int_t
+ngx_fed_event_detach(ngx_fed_event_t *ev, ngx_connection_t *lc)
+{
+    ngx_pool_t        *pool;
+    ngx_connection_t  *c;
+
+    /* an address that was not bound to is asked of the socket */
+
+    if (ngx_connection_local_sockaddr(lc, NULL, 0) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    pool = ev->pool;
+    c = ev->session->connection;
+
+    c->log = ev->conf->log;
+    c->fd = (ngx_socket_t) -1;
+    c->ssl = NULL;
+    c->proxy_protocol = NULL;
+
+    c->sockaddr = ngx_palloc(pool, lc->socklen);
+    c->local_sockaddr = ngx_palloc(pool, lc->local_socklen);
+    c->addr_text.data = ngx_pstrdup(pool, &lc->addr_text);
+
+    if (c->sockaddr == NULL || c->local_sockaddr == NULL
+        || c->addr_text.data == NULL)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(c->sockaddr, lc->sockaddr, lc->socklen);
+    ngx_memcpy(c->local_sockaddr, lc->local_sockaddr, lc->local_socklen);
+
+    c->local_socklen = lc->local_socklen;
+
+    ev->session->srv_conf = ev->conf->ctx->srv_conf;
+
+    return NGX_OK;
 }
 
 

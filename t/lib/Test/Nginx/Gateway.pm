@@ -21,7 +21,8 @@ use Scalar::Util qw/weaken/;
 
 # Writes nginx.conf and makes the peers' certificates.  Arguments, each a piece
 # of configuration: federation, stream, main; xmpp and sip, parameters of the
-# two domain lines (home is s.test); listen, parameters of both "listen".
+# two domain lines (home is s.test); listen, parameters of both "listen"; server,
+# for both servers.
 
 sub new {
 	my ($class, $t, %args) = @_;
@@ -50,7 +51,7 @@ sub write {
 	my $d = $t->testdir();
 
 	my %a = (main => '', federation => '', stream => '', xmpp => '',
-		sip => '', listen => '', zone => '1m', %{$self->{args}}, %args);
+		sip => '', listen => '', server => '', zone => '1m', %{$self->{args}}, %args);
 	$self->{args} = \%a;
 
 	my $workers = $a{workers} || $ENV{TEST_NGINX_WORKERS} || 1;
@@ -99,6 +100,7 @@ stream {
     server {
         listen 127.0.0.1:%%PORT_8270%% $reuse $a{listen};
         xmpp_federation test;
+        $a{server}
     }
 
     server {
@@ -106,6 +108,7 @@ stream {
         ssl_client_certificate $d/ca.crt;
         ssl_verify_client on;
         sip_federation test;
+        $a{server}
     }
 }
 
