@@ -29,6 +29,8 @@ my $d = $t->testdir();
 my $ca = Test::Nginx::CA->new($d);
 $ca->issue('gw', cn => 'gw.test', dns => ['gw.test']);
 
+$t->write_file('pw', "none\n");
+
 my $binary = $ENV{TEST_NGINX_BINARY} || '../nginx/objs/nginx';
 $binary = '/usr/sbin/nginx' unless -x $binary;
 
@@ -72,6 +74,9 @@ my @good = (
 		. $ca->file() . '; ssl_protocols TLSv1.2 TLSv1.3; '
 		. 'ssl_ciphers HIGH; ssl_verify_depth 3; '
 		. 'ssl_conf_command Options PrioritizeChaCha;')],
+	['passwords and CRL', fed("$zone $home $certs ssl_password_file $d/pw; "
+		. 'ssl_trusted_certificate ' . $ca->file() . '; ssl_crl '
+		. $ca->crl() . ';')],
 	['two federations', fed("$zone $home")
 		. "federation g { zone g 1m; $home }"],
 	['choices', fed("$zone $home confirm write; log_bodies on; "
@@ -204,6 +209,9 @@ my @bad = (
 	['missing certificate', fed("$zone $home ssl_certificate $d/no.crt; "
 		. "ssl_certificate_key $d/gw.key;"), qr/no.crt/],
 	['missing CA', fed("$zone $home ssl_trusted_certificate $d/no.crt;"),
+		qr/no.crt/],
+	['missing CRL', fed("$zone $home ssl_crl $d/no.crt;"), qr/no.crt/],
+	['missing passwords', fed("$zone $home ssl_password_file $d/no.crt;"),
 		qr/no.crt/],
 	['protocols', fed("$zone $home ssl_protocols SSLv9;"), qr/"SSLv9"/],
 	['ciphers', fed("$zone $home ssl_ciphers nonesuch;"), qr/nonesuch/],

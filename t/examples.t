@@ -39,6 +39,9 @@ foreach my $name (qw/ gw.campus.example xmpp.campus.example /) {
 	symlink($ca->crt($name), "$d/$name.pem") or die "$d/$name.pem: $!";
 }
 
+$ca->crl();
+$t->write_file('passwords', "none\n");
+
 foreach my $file (@examples) {
 	open(my $fh, '<', $file) or die "$file: $!";
 	local $/;

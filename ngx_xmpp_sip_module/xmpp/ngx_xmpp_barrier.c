@@ -611,10 +611,13 @@ ngx_xmpp_barrier_remember(ngx_xmpp_item_t *item)
 
     for (i = 0; i < 4; i++) {
         n = ngx_min(part[i]->len, (size_t) (last - p));
-        p = ngx_cpymem(p, part[i]->data, n);
 
-        if (!(i & 1) && n && p < last) {
-            *p++ = '@';
+        if (n) {
+            p = ngx_cpymem(p, part[i]->data, n);
+
+            if (!(i & 1) && p < last) {
+                *p++ = '@';
+            }
         }
 
         if (i == 1) {
