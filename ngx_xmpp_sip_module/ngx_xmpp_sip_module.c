@@ -53,6 +53,7 @@ static char *ngx_xmpp_sip_merge_xmpp(ngx_conf_t *cf,
     ngx_xmpp_sip_srv_conf_t *conf);
 static char *ngx_xmpp_sip_merge_sip(ngx_conf_t *cf,
     ngx_xmpp_sip_srv_conf_t *conf);
+static ngx_uint_t ngx_xmpp_sip_listens_ssl(ngx_conf_t *cf);
 static int ngx_xmpp_sip_verify_callback(int ok, X509_STORE_CTX *store);
 
 static char *ngx_xmpp_sip_federation(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -497,11 +498,11 @@ ngx_xmpp_sip_merge_sip(ngx_conf_t *cf, ngx_xmpp_sip_srv_conf_t *conf)
 {
     ngx_xmpp_sip_ssl_conf_t  *sslcf;
 
-    sslcf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_ssl_module);
-
-    if (sslcf->ssl.ctx == NULL) {
+    if (!ngx_xmpp_sip_listens_ssl(cf)) {
         return NGX_CONF_OK;
     }
+
+    sslcf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_ssl_module);
 
     if (sslcf->verify == 0) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
@@ -515,6 +516,59 @@ ngx_xmpp_sip_merge_sip(ngx_conf_t *cf, ngx_xmpp_sip_srv_conf_t *conf)
     SSL_CTX_set_purpose(sslcf->ssl.ctx, X509_PURPOSE_ANY);
 
     return NGX_CONF_OK;
+}
+
+
+/* Tells whether the server has a "listen ... ssl". */
+
+static ngx_uint_t
+ngx_xmpp_sip_listens_ssl(ngx_conf_t *cf)
+{
+#if (nginx_version >= 1025005)
+
+    ngx_uint_t                     i, j, k;
+    ngx_stream_conf_addr_t        *addr;
+    ngx_stream_conf_port_t        *port;
+    ngx_stream_core_srv_conf_t    *cscf, **servers;
+    ngx_stream_core_main_conf_t   *cmcf;
+
+    cscf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_core_module);
+    cmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_stream_core_module);
+
+    if (cmcf->ports == NULL) {
+        return 0;
+    }
+
+    port = cmcf->ports->elts;
+
+    for (i = 0; i < cmcf->ports->nelts; i++) {
+
+        addr = port[i].addrs.elts;
+
+        for (j = 0; j < port[i].addrs.nelts; j++) {
+
+            servers = addr[j].servers.elts;
+
+            for (k = 0; addr[j].opt.ssl && k < addr[j].servers.nelts; k++) {
+
+                if (servers[k] == cscf) {
+                    return 1;
+                }
+            }
+        }
+    }
+
+    return 0;
+
+#else
+
+    ngx_xmpp_sip_ssl_conf_t  *sslcf;
+
+    sslcf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_ssl_module);
+
+    return sslcf->listen;
+
+#endif
 }
 
 

@@ -39,8 +39,8 @@ my @s2x = grep { $_->{direction} eq 's2x' } @rows;
 
 # no domain is on both sides
 
-$_->{input} =~ s/xn--mnchen-3ya/xn--tda/, $_->{output} =~ s/m\xc3\xbcnchen/\xc3\xbc/
-	for @s2x;
+$_->{input} =~ s/xn--mnchen-3ya/xn--tda/,
+	$_->{output} =~ s/m\xc3\xbcnchen/\xc3\xbc/ for @s2x;
 
 # domains of the vectors, apart from those that are there anyway
 
@@ -62,10 +62,12 @@ my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
 my $g = Test::Nginx::Gateway->new($t, federation => join("\n",
 	(map { "xmpp_domain $_ server=127.0.0.1:%%PORT_8269%%;" }
 		sort keys %xmpp),
-	(map { "sip_domain $_ home server=127.0.0.1:%%PORT_8061%% name=s.test;" }
+	(map { "sip_domain $_ home server=127.0.0.1:%%PORT_8061%%"
+		. ' name=s.test;' }
 		sort keys %sip)));
 
-$g->{ca}->issue('all', cn => 'all', dns => [map { $alabel{$_} } sort keys %xmpp]);
+$g->{ca}->issue('all', cn => 'all',
+	dns => [map { $alabel{$_} } sort keys %xmpp]);
 
 $g->start(xmpp => { domains => ['x.test', sort keys %xmpp] });
 
@@ -77,7 +79,8 @@ my $n = 0;
 
 $x->link($stream{'x.test'});
 
-# XMPP to SIP, the sender: ADR-01, ADR-03, ADR-05, ADR-08, ADR-22, ADR-25
+# XMPP to SIP, the sender: ADR-01, ADR-03, ADR-05, ADR-08, ADR-09,
+# ADR-22, ADR-23, ADR-25
 
 for my $row (@x2s) {
 	my $domain = lc jid_domain($row->{input});
@@ -124,7 +127,8 @@ for my $row (@x2s) {
 
 for my $row (grep { $_->{roundtrips} eq 'y' && in_x($_) } @x2s) {
 	($e) = s2x($row->{output});
-	is($e, $row->{input} =~ m!^[^/]*@! ? $row->{input} : 404, "$row->{id} - back");
+	is($e, $row->{input} =~ m!^[^/]*@! ? $row->{input} : 404,
+		"$row->{id} - back");
 }
 
 # SIP to XMPP, the sender: ADR-10, ADR-11, ADR-12, ADR-15, ADR-18, ADR-24. What

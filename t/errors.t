@@ -168,7 +168,8 @@ $s->set(auto => sub {
 
 	return ($code, headers => ['Retry-After: 30 (busy);duration=1'])
 		if $how eq 'retry';
-	return ($code, "Reason of $code", $how eq 'none' || !$contact{$code} ? ()
+	return ($code, "Reason of $code", 
+		$how eq 'none' || !$contact{$code} ? ()
 		: (headers => $contact{$code}));
 });
 
@@ -310,7 +311,8 @@ ok(Test::Nginx::Peers::wait_until(sub { 2 == grep {
 
 # nobody wants to know: IM-21, IM-23, ARC-13
 
-$xmpp->send($g->message('hl', to => '404@s.test', type => 'headline', id => 'hl')
+$xmpp->send(
+	$g->message('hl', to => '404@s.test', type => 'headline', id => 'hl')
 	. $g->message('er', to => '404@s.test', type => 'error', id => 'er')
 	. $g->message('x', to => 'last@s.test', id => 'last'));
 ok(error('last'), 'error');
@@ -395,7 +397,8 @@ $x->set(bounce => {
 	'noerror@x.test' => sub { bounced($_[0]) },
 	'legacy@x.test' => ['auth', 'payment-required'],
 	'foo@x.test' => ['cancel', 'foo'],
-	'own@x.test' => [cancel => 'undefined-condition', "<gone xmlns='a:b'/>"],
+	'own@x.test' => ['cancel', 'undefined-condition',
+		"<gone xmlns='a:b'/>"],
 	'wait@x.test' => ['wait', 'internal-server-error'],
 	'later@x.test' => ['wait', 'remote-server-not-found'],
 	'moved@x.test' => text('gone', 'xmpp:new%5C20one@x.test?message'),

@@ -134,7 +134,8 @@ cmp_ok(length(x2s(with('<subject>' . 'y' x 9000 . '</subject>'))
 # language: IM-06, the stream's is "en"
 
 my %lang = ('cs' => 'cs', 'en-GB' => 'en-GB', 'es-419' => 'es', '419' => undef,
-	'' => undef, 'x-y' => 'x-y', 'de-Latn-1996' => 'de-Latn', 'a b' => undef,
+	'' => undef, 'x-y' => 'x-y', 'de-Latn-1996' => 'de-Latn',
+	'a b' => undef,
 	"en&#13;&#10;Route: x" => undef);
 
 is(x2s(with(''))->header('Content-Language'), 'en', 'language of the stream');
@@ -199,7 +200,8 @@ is(keys %id, 7, 'threads differ');
 
 # to others it is another one: it must not tell who talks of the same thing
 
-isnt(x2s($g->message('x', to => 'q@s.test') =~ s!</mess!<thread>a b</thread>$&!r)
+isnt(x2s($g->message('x', to => 'q@s.test')
+	=~ s!</mess!<thread>a b</thread>$&!r)
 	->call_id(), x2s(with('<thread>a b</thread>'))->call_id(),
 	'thread of another pair');
 
@@ -382,7 +384,7 @@ isnt(x2s($g->message('x', from => 'v@x.test')
 $m = x2s($g->message('x', type => 'chat') =~ s!</mess!<thread>c</thread>$&!r);
 is(s2x(call_id => 'c')->attr('type'), undef, 'chat is not mirrored');
 
-# types of content: IM-30, IM-42, IM-40, IM-41, SP-23, SP-24
+# types of content: IM-30, IM-39 to IM-42, SP-23, SP-24
 
 for my $type ('text/plain', 'TEXT/Plain ; Charset="utf-8"',
 	'text/plain;charset=us-ascii', 'text/plain; format=flowed')

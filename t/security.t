@@ -35,7 +35,8 @@ my %there = (
 
 my $dns = Test::Nginx::DNS->new($t, {
 	(map { my $service = $_; map { ("$service.$_.test"
-		=> { SRV => $there{$service} }) } qw/inner outer/ } keys %there),
+		=> { SRV => $there{$service} }) } qw/inner outer/ }
+		keys %there),
 	'inside.test' => { A => '127.0.0.1' },
 });
 
@@ -93,7 +94,8 @@ $x->link($xmpp);
 # SIP: who sends must be of a domain of the peer's certificate: SEC-06, ARC-09
 
 for my $from (qw/victim@o.test victim@other.test r@sub.s.test r@xs.test
-	u@x.test v@y.test anonymous@anonymous.invalid r@s.test.evil.test s.test@o.test/)
+	u@x.test v@y.test anonymous@anonymous.invalid
+	r@s.test.evil.test s.test@o.test/)
 {
 	is(code(from => "sip:$from"), 403, "from $from");
 }

@@ -81,6 +81,17 @@ ngx_fed_timers_del(ngx_fed_timers_t *timers, ngx_fed_timer_t *timer)
 }
 
 
+/* Ends the queue before its memory goes; no handler is called. */
+
+void
+ngx_fed_timers_done(ngx_fed_timers_t *timers)
+{
+    if (timers->event.timer_set) {
+        ngx_del_timer(&timers->event);
+    }
+}
+
+
 static void
 ngx_fed_timers_handler(ngx_event_t *ev)
 {

@@ -35,6 +35,7 @@ struct ngx_fed_timers_s {
 void ngx_fed_timers_init(ngx_fed_timers_t *timers, ngx_msec_t length,
     void (*handler)(ngx_fed_timers_t *timers, ngx_fed_timer_t *timer),
     void *data, ngx_log_t *log);
+void ngx_fed_timers_done(ngx_fed_timers_t *timers);
 void ngx_fed_timers_add(ngx_fed_timers_t *timers, ngx_fed_timer_t *timer);
 void ngx_fed_timers_del(ngx_fed_timers_t *timers, ngx_fed_timer_t *timer);
 

@@ -154,6 +154,7 @@ ngx_sip_pair_get(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev)
     pair->key = key;
     pair->current = NULL;
     pair->nwaiting = 0;
+    pair->advancing = 0;
 
     ngx_queue_init(&pair->waiting);
     ngx_queue_insert_head(bucket, &pair->queue);
@@ -162,7 +163,10 @@ ngx_sip_pair_get(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev)
 }
 
 
-/* The next request of the pair, if there is one, has its turn. */
+/*
+ * The next request of the pair has its turn, and those behind it as long as
+ * they fail at once: then this is called again from within the loop.
+ */
 
 static void
 ngx_sip_pair_next(ngx_sip_ctx_t *ctx, ngx_sip_pair_t *pair)
@@ -170,23 +174,34 @@ ngx_sip_pair_next(ngx_sip_ctx_t *ctx, ngx_sip_pair_t *pair)
     ngx_queue_t       *q;
     ngx_sip_client_t  *client;
 
-    if (ngx_queue_empty(&pair->waiting)) {
-        pair->current = NULL;
-        ngx_queue_remove(&pair->queue);
-        ngx_queue_insert_head(&ctx->free_pairs, &pair->queue);
+    pair->current = NULL;
+
+    if (pair->advancing) {
         return;
     }
 
-    q = ngx_queue_head(&pair->waiting);
-    ngx_queue_remove(q);
-    pair->nwaiting--;
+    pair->advancing = 1;
 
-    client = ngx_queue_data(q, ngx_sip_client_t, list);
+    while (pair->current == NULL && !ngx_queue_empty(&pair->waiting)) {
 
-    client->waiting = 0;
-    pair->current = client;
+        q = ngx_queue_head(&pair->waiting);
+        ngx_queue_remove(q);
+        pair->nwaiting--;
 
-    ngx_sip_peer_send(client);
+        client = ngx_queue_data(q, ngx_sip_client_t, list);
+
+        client->waiting = 0;
+        pair->current = client;
+
+        ngx_sip_peer_send(client);
+    }
+
+    pair->advancing = 0;
+
+    if (pair->current == NULL) {
+        ngx_queue_remove(&pair->queue);
+        ngx_queue_insert_head(&ctx->free_pairs, &pair->queue);
+    }
 }
 
 
@@ -332,17 +347,13 @@ ngx_sip_client_finish(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome)
     if (client->waiting) {
         ngx_queue_remove(&client->list);
         pair->nwaiting--;
+        pair = NULL;
 
     } else if (client->queued) {
-        ngx_queue_remove(&client->list);
-        client->peer->nwaiting--;
+        ngx_sip_peer_unqueue(client);
 
     } else {
         ngx_sip_client_detach(client);
-    }
-
-    if (pair->current != client) {
-        pair = NULL;
     }
 
     ngx_fed_event_outcome(client->event, outcome);

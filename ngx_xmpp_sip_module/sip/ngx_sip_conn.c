@@ -318,6 +318,12 @@ ngx_sip_partial_handler(ngx_fed_link_t *link)
 
     conn = link->data;
 
+    /* it may be there, but is not read while too much is open */
+
+    if (link->paused) {
+        conn->partial_since = ngx_current_msec;
+    }
+
     left = conn->partial_since + link->conf->sip_read_timeout
            - ngx_current_msec;
 

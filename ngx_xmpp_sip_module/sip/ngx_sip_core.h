@@ -125,6 +125,7 @@ struct ngx_sip_pair_s {
     ngx_sip_client_t             *current;
     ngx_queue_t                   waiting;
     ngx_uint_t                    nwaiting;
+    unsigned                      advancing:1;
 };
 
 
@@ -347,6 +348,7 @@ ngx_uint_t ngx_sip_via_is_ours(ngx_sip_ctx_t *ctx, ngx_sip_via_t *via,
 ngx_sip_peer_t *ngx_sip_peer_get(ngx_sip_ctx_t *ctx, ngx_str_t *name,
     ngx_fed_domain_t *domain);
 void ngx_sip_peer_send(ngx_sip_client_t *client);
+void ngx_sip_peer_unqueue(ngx_sip_client_t *client);
 ngx_int_t ngx_sip_peer_next_target(ngx_sip_client_t *client,
     ngx_uint_t retry_after);
 void ngx_sip_peer_secured(ngx_sip_conn_t *conn);

@@ -133,6 +133,10 @@ ngx_sip_exit_process(ngx_fed_conf_t *fcf)
     ngx_sip_server_exit(ctx);
     ngx_sip_thread_exit(ctx);
 
+    ngx_fed_timers_done(&ctx->timer_f);
+    ngx_fed_timers_done(&ctx->trying);
+    ngx_fed_timers_done(&ctx->expire);
+
     ngx_destroy_pool(ctx->pool);
 }
 

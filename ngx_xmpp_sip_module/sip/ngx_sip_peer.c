@@ -16,6 +16,8 @@
 #define NGX_SIP_AVOID_MAX    300
 
 
+static void ngx_sip_peer_write(ngx_sip_client_t *client, ngx_sip_conn_t *conn);
+static void ngx_sip_peer_queue(ngx_sip_client_t *client);
 static ngx_sip_conn_t *ngx_sip_peer_conn(ngx_sip_peer_t *peer);
 static void ngx_sip_peer_dial(ngx_sip_peer_t *peer);
 static void ngx_sip_peer_dial_handler(ngx_fed_dial_t *dial,
@@ -90,7 +92,6 @@ ngx_sip_peer_get(ngx_sip_ctx_t *ctx, ngx_str_t *name, ngx_fed_domain_t *domain)
 void
 ngx_sip_peer_send(ngx_sip_client_t *client)
 {
-    ngx_buf_t        *out;
     ngx_sip_ctx_t    *ctx;
     ngx_fed_event_t  *ev;
     ngx_sip_conn_t   *conn;
@@ -111,15 +112,7 @@ ngx_sip_peer_send(ngx_sip_client_t *client)
     conn = ngx_sip_peer_conn(peer);
 
     if (conn) {
-        out = &conn->link->out;
-
-        if ((size_t) (out->last - out->pos) >= ctx->conf->output_size) {
-            ngx_sip_client_fail(client, NGX_FED_QUEUE_FULL,
-                                "the SIP side does not read");
-            return;
-        }
-
-        ngx_sip_client_write(client, conn);
+        ngx_sip_peer_write(client, conn);
         return;
     }
 
@@ -136,11 +129,9 @@ ngx_sip_peer_send(ngx_sip_client_t *client)
         return;
     }
 
-    client->queued = 1;
     client->redialled = 1;
 
-    ngx_queue_insert_tail(&peer->waiting, &client->list);
-    peer->nwaiting++;
+    ngx_sip_peer_queue(client);
 
     if (!client->timer.set) {
         ngx_fed_timers_add(&ctx->timer_f, &client->timer);
@@ -149,6 +140,45 @@ ngx_sip_peer_send(ngx_sip_client_t *client)
     if (!peer->dialling) {
         ngx_sip_peer_dial(peer);
     }
+}
+
+
+static void
+ngx_sip_peer_write(ngx_sip_client_t *client, ngx_sip_conn_t *conn)
+{
+    ngx_buf_t  *out;
+
+    out = &conn->link->out;
+
+    if ((size_t) (out->last - out->pos) >= client->ctx->conf->output_size) {
+        ngx_sip_client_fail(client, NGX_FED_QUEUE_FULL,
+                            "the SIP side does not read");
+        return;
+    }
+
+    ngx_sip_client_write(client, conn);
+}
+
+
+static void
+ngx_sip_peer_queue(ngx_sip_client_t *client)
+{
+    client->queued = 1;
+
+    ngx_queue_insert_tail(&client->peer->waiting, &client->list);
+    client->peer->nwaiting++;
+}
+
+
+/* Takes a request off the queue for a connection. */
+
+void
+ngx_sip_peer_unqueue(ngx_sip_client_t *client)
+{
+    client->queued = 0;
+
+    ngx_queue_remove(&client->list);
+    client->peer->nwaiting--;
 }
 
 
@@ -375,16 +405,13 @@ ngx_sip_peer_up(ngx_sip_conn_t *conn)
 
     ngx_sip_conn_ready(conn);
 
-    while (!ngx_queue_empty(&peer->waiting)) {
+    while (!ngx_queue_empty(&peer->waiting) && !conn->link->closed) {
 
         q = ngx_queue_head(&peer->waiting);
-        ngx_queue_remove(q);
-        peer->nwaiting--;
-
         client = ngx_queue_data(q, ngx_sip_client_t, list);
-        client->queued = 0;
 
-        ngx_sip_client_write(client, conn);
+        ngx_sip_peer_unqueue(client);
+        ngx_sip_peer_write(client, conn);
     }
 }
 
@@ -470,11 +497,7 @@ ngx_sip_peer_next_target(ngx_sip_client_t *client, ngx_uint_t retry_after)
     }
 
     ngx_sip_client_detach(client);
-
-    client->queued = 1;
-
-    ngx_queue_insert_tail(&peer->waiting, &client->list);
-    peer->nwaiting++;
+    ngx_sip_peer_queue(client);
 
     if (peer->dialling) {
         return NGX_OK;
@@ -519,6 +542,10 @@ ngx_sip_peer_closed(ngx_sip_conn_t *conn)
 
     ngx_queue_remove(&conn->usable);
     ngx_queue_init(&conn->usable);
+
+    if (!ngx_queue_empty(&peer->waiting) && !peer->dialling) {
+        ngx_sip_peer_dial(peer);
+    }
 
     ngx_sip_peer_rest(peer);
 }
