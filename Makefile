@@ -121,6 +121,13 @@ $(STATIC)/Makefile: config
 		|| { rm -f $@; tail -n 20 $(STATIC)/configure.log >&2; exit 1; }
 
 
+# Debian's packages that are missing
+
+.PHONY: deps-test deps-demo
+deps-test deps-demo:
+	@misc/deps $(@:deps-%=%)
+
+
 # With STATIC_TEST set, the tests use the binary that `make static` built; with
 # STATIC_TEST=dynamic, together with the module beside it.
 
@@ -148,7 +155,7 @@ TEST_ENV += TEST_NGINX_WRAPPER='valgrind -q --trace-children=no \
 	--log-file=$(BUILD)/valgrind/%p.log'
 endif
 
-test: $(if $(STATIC_TEST),,module)
+test: deps-test $(if $(STATIC_TEST),,module)
 	@rm -rf $(BUILD)/valgrind && mkdir -p $(BUILD)/valgrind
 	@set -e; for n in $(WORKERS); do \
 		echo "== worker_processes $$n"; \
@@ -166,7 +173,7 @@ test: $(if $(STATIC_TEST),,module)
 test-matrix:
 	@misc/matrix
 
-demo: module
+demo: deps-demo module
 	@$(TEST_ENV) timeout -k 10 180 perl demo/demo
 
 

@@ -68,7 +68,6 @@ $g->start(xmpp => { domains => ['x.test', 'small.x.test'] });
 my ($x, $s) = ($g->{x}, $g->{s});
 my $xmpp = $g->xmpp();
 my $sip = $g->sip();
-my $several = ($ENV{TEST_NGINX_WORKERS} || 1) > 1;
 my ($m, $e, $r);
 
 $x->link($xmpp);
@@ -186,12 +185,7 @@ for my $thread ('a b', "\xc5\xbd", "a&#13;&#10;Route: &lt;sip:evil.test&gt;",
 	# an answer restores it
 
 	my $text = Test::Nginx::XML->parse("<t>$thread</t>")->text();
-	TODO: {
-	local $TODO = 'each worker has its own memory' if $several;
-
 	is(s2x(call_id => $first)->text('thread'), $text, "$name - restored");
-
-	}
 
 	$id{$first} = 1;
 }
@@ -367,13 +361,8 @@ my $thread = $e->text('thread');
 ok(length $thread, 'thread instead');
 is(s2x(call_id => $id)->text('thread'), $thread, 'thread is stable');
 
-TODO: {
-local $TODO = 'each worker has its own memory' if $several;
-
 is(x2s(with("<thread>$thread</thread>"))->call_id(), $id,
 	'answer has the Call-ID');
-
-}
 
 isnt(x2s($g->message('x', from => 'v@x.test')
 	=~ s!</mess!<thread>$thread</thread>$&!r)->call_id(), $id,
@@ -553,16 +542,11 @@ $xmpp = $g->xmpp(PeerAddr => '127.0.0.1:' . port(8271));
 $sip = $g->sip(PeerAddr => '127.0.0.1:' . port(8063));
 $x->link($xmpp);
 
-TODO: {
-local $TODO = 'each worker has its own memory' if $several;
-
 for my $thread ($uuid, 'a b') {
 	$m = x2s($g->message('x', type => 'chat')
 		=~ s!</mess!<thread>$thread</thread>$&!r);
 	is(s2x(call_id => $m->call_id())->attr('type'), 'chat',
 		'chat is mirrored');
-}
-
 }
 
 $m = x2s(with('<thread>n</thread>'));

@@ -23,7 +23,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(91);
+	->has_daemon('openssl')->plan(108);
 
 my $g = Test::Nginx::Gateway->new($t, federation => <<'EOF', workers => 1);
         sip_domain small.test home server=127.0.0.1:%%PORT_8061%% name=s.test
@@ -135,6 +135,20 @@ like($e->raw(), qr/'urn:xmpp:delay'[^>]* stamp='2010-11-13T23:29:00Z'/,
 $e = to_xmpp(headers => ['Date: ' . gm(time())]);
 is($e->child('delay', 'urn:xmpp:delay'), undef, 'no delay now');
 
+# Expires: IM-48
+
+for (['Expires: 5', -10, 1], ['Expires: 5', -3600, 1], ['Expires: 50', -10, 0],
+	['Expires: 0', undef, 0], ['Expires: x', -10, 0],
+	['Expires: ' . '9' x 30, -3600, 1])
+{
+	my ($expires, $date, $delayed) = @$_;
+
+	$e = to_xmpp(headers => [$expires, defined $date
+		? 'Date: ' . gm(time() + $date) : ()]);
+	is($e && defined $e->child('delay', 'urn:xmpp:delay') ? 1 : 0, $delayed,
+		$expires . (defined $date ? ", Date $date" : ''));
+}
+
 # privacy: IM-22, ARC-22
 
 $e = to_xmpp(call_id => 'abc@192.0.2.9');
@@ -156,7 +170,8 @@ is(to_xmpp(call_id => 'chatty', from => 'sip:q@s.test')->attr('type')
 # content: IM-40 to IM-43
 
 for (['text/html', 415], ['image/png', 415], ['message/cpim', 415],
-	['multipart/mixed;boundary=7a9cbec02ceef655', 415],
+	['multipart/mixed;boundary=7a9cbec02ceef655', 400],
+	['multipart/mixed', 400],
 	['text/plain;charset=utf-16', 415], ['text/plain;charset=us-ascii', 202],
 	['text', 400], ['text/plain;', 400])
 {
@@ -165,6 +180,40 @@ for (['text/html', 415], ['image/png', 415], ['message/cpim', 415],
 	is($r->code(), $_->[1], "Content-Type $_->[0]");
 	like($r->header('Accept'), qr!^text/plain!, 'Accept') # ERR-18
 		if $_->[1] == 415;
+}
+
+# several parts, the octets of mpart01 among them: IM-41, TT-11
+
+my %part = (
+	text => "Content-Type: text/plain\x0d\x0a\x0d\x0aHello\x0d\x0a",
+	html => "Content-Type: text/html\x0d\x0a\x0d\x0a<b>Hello</b>\x0d\x0a",
+	binary => "Content-Type: application/octet-stream\x0d\x0a"
+		. "Content-Transfer-Encoding: binary\x0d\x0a"
+		. "Content-Disposition: attachment;handling=%s\x0d\x0a\x0d\x0a"
+		. "0\x82\x01R\x06\x00\x00--\x0d\x0a--\x0d\x0a\x00\x0d\x0a",
+);
+
+for (['mixed', 415, 'text', 'required'], ['mixed', 202, 'text', 'optional'],
+	['mixed', 415, 'text', 'html'], ['alternative', 202, 'text', 'html'],
+	['alternative', 415, 'html'])
+{
+	my ($subtype, $code, @parts) = @$_;
+
+	$r = $c->transact('MESSAGE', 'sip:u@x.test',
+		content_type => "multipart/$subtype;boundary=7a9cbec02ceef655",
+		body => join('', map { "--7a9cbec02ceef655\x0d\x0a"
+			. ($part{$_} || sprintf($part{binary}, $_)) } @parts)
+			. "--7a9cbec02ceef655--\x0d\x0a");
+	is($r->code(), $code, "$subtype @parts");
+
+	if ($code == 202) {
+		1 while ($e = $x->stanza()) && $e->text('body') ne 'Hello';
+		ok($e, "$subtype @parts - text");
+
+	} else {
+		like($r->header('Accept'), qr!multipart/mixed!,
+			"$subtype @parts - Accept");
+	}
 }
 
 is($c->transact('MESSAGE', 'sip:u@x.test', body => $_)->code(), 400,

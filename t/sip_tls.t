@@ -24,7 +24,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(83);
+	->has_daemon('openssl')->plan(92);
 
 my %zone = (
 	'_sips._tcp.srv.test' => { SRV => [
@@ -94,13 +94,17 @@ my %shape = (
 	expired => { dns => 'names.test', expired => 1 },
 	selfsigned => { dns => 'names.test', self_signed => 1 },
 	eku => { dns => 'names.test', eku => 'emailProtection' },
+	caleaf => { dns => 'names.test', ca => 1 },
+	anchor => { dns => 'names.test', ca => 1, self_signed => 1 },
 );
 
-my @good = qw/uri dns upper both many cn/;
+my @good = qw/uri dns upper both many cn anchor/;
 my @bad = qw/other urifirst user sips wildcard suffix cnsan expired selfsigned
-	eku/;
+	eku caleaf/;
 
 $ca->issue($_, %{$shape{$_}}) for keys %shape;
+$t->write_file('ca.crt', $t->read_file('ca.crt')
+	. $t->read_file('anchor.crt'));
 $foreign->issue('foreign', dns => 'names.test');
 $ca->issue('server', dns => 'names.test', eku => 'serverAuth');
 $ca->issue('srv', dns => 'srv.test');
@@ -112,7 +116,7 @@ $dns->start();
 $g->start(xmpp => { domains => ['x.test', 'y.test'], $ca->ssl('xy') });
 
 my ($x, $s) = ($g->{x}, $g->{s});
-my ($c, $r, $e, $m, $sp, $xmpp);
+my ($c, $r, $e, $m, $sp, $xmpp, $cache);
 
 # who speaks for a domain: SC-06, SC-07, SC-09, SC-16, SEC-06
 
@@ -120,12 +124,24 @@ for (@good) {
 	is(from('r@names.test', $_), 202, "client certificate - $_");
 }
 
-for (qw/other urifirst user sips wildcard suffix cnsan/) {
+for (qw/other urifirst user sips wildcard suffix cnsan caleaf/) {
 	is(from('r@names.test', $_), 403, "client certificate - $_");
 }
 
 for (qw/expired selfsigned/) {
 	ok(!from('r@names.test', $_), "client certificate - $_");
+}
+
+# a CA is none in a resumed session either: SEC-23
+
+for my $n (1, 2) {
+	$cache ||= IO::Socket::SSL::Session_Cache->new(1);
+	$c = $g->sip($ca->ssl('caleaf'), SSL_version => 'TLSv1_2',
+		SSL_session_cache => $cache, SSL_session_key => 'caleaf');
+	is($c->transact('MESSAGE', 'sip:u@y.test', from => 'sip:r@names.test',
+		body => 'hi')->code(), 403, "CA - session $n");
+	is($c->tls_info()->{resumed} ? 1 : 0, $n - 1, "CA - session $n resumed");
+	$c->close();
 }
 
 is(from('r@a.wild.test', 'wild'), 202, 'wildcard line');

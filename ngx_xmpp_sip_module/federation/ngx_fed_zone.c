@@ -19,6 +19,8 @@
 #define NGX_FED_RING          32768
 #define NGX_FED_RING_ALIGN    16
 
+#define NGX_FED_ZONE_NOTE     8192               /* of the zone, for a note */
+
 
 /* what is known of a domain whose users sent something */
 
@@ -73,6 +75,9 @@ typedef struct {
 
     ngx_rbtree_t                  pairs;
     ngx_rbtree_node_t             pairs_sentinel;
+
+    ngx_fed_notes_t               notes;
+    ngx_atomic_t                  number;
 
     ngx_atomic_t                  counts[NGX_FED_KINDS][2][NGX_FED_COUNTS];
 
@@ -206,6 +211,12 @@ ngx_fed_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     ngx_rbtree_init(&zone->pairs, &zone->pairs_sentinel,
                     ngx_rbtree_insert_value);
     ngx_queue_init(&zone->lru);
+
+    /* higher than those that were drawn before a restart */
+
+    zone->number = (ngx_atomic_uint_t) ngx_time() * 4;
+
+    ngx_fed_notes_init(&zone->notes, shm_zone->shm.size / NGX_FED_ZONE_NOTE);
 
     len = sizeof(" in federation zone \"\"") + shm_zone->shm.name.len;
 
@@ -1091,6 +1102,64 @@ ngx_fed_zone_streams(ngx_fed_conf_t *fcf, ngx_str_t *remote, ngx_str_t *local)
     ngx_shmtx_unlock(&ctx->shpool->mutex);
 
     return streams;
+}
+
+
+/* Draws a number, higher than all that were drawn before, in any worker. */
+
+ngx_uint_t
+ngx_fed_zone_number(ngx_fed_conf_t *fcf)
+{
+    ngx_fed_zone_ctx_t  *ctx;
+
+    ctx = fcf->zone_data;
+
+    return ngx_atomic_fetch_add(&ctx->zone->number, 1);
+}
+
+
+/* Remembers a text, for all workers: see ngx_fed_notes_put(). */
+
+void
+ngx_fed_zone_note(ngx_fed_conf_t *fcf, u_char *key, ngx_str_t *text)
+{
+    ngx_fed_zone_ctx_t  *ctx;
+
+    ctx = fcf->zone_data;
+
+    ngx_shmtx_lock(&ctx->shpool->mutex);
+
+    ngx_fed_notes_put(&ctx->zone->notes, ctx->shpool, key, text);
+
+    ngx_shmtx_unlock(&ctx->shpool->mutex);
+}
+
+
+/*
+ * Copies a text that is remembered under a key to dst, which has room for
+ * NGX_FED_NOTE_TEXT octets.  Returns NGX_OK and its length, or NGX_DECLINED.
+ */
+
+ngx_int_t
+ngx_fed_zone_noted(ngx_fed_conf_t *fcf, u_char *key, u_char *dst, size_t *len)
+{
+    ngx_str_t           *text;
+    ngx_fed_zone_ctx_t  *ctx;
+
+    ctx = fcf->zone_data;
+
+    ngx_shmtx_lock(&ctx->shpool->mutex);
+
+    text = ngx_fed_notes_get(&ctx->zone->notes, key);
+
+    if (text) {
+        *len = text->len;
+        ngx_memcpy(dst, text->data, text->len);
+    }
+
+    ngx_shmtx_unlock(&ctx->shpool->mutex);
+
+    return text ? NGX_OK : NGX_DECLINED;
 }
 
 

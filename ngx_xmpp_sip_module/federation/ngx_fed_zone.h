@@ -11,6 +11,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_fed_event.h"
+#include "ngx_fed_notes.h"
 
 
 #define NGX_FED_SECRET_LEN        64     /* hex text, XEP-0185 */
@@ -92,6 +93,11 @@ void ngx_fed_zone_stream_closed(ngx_fed_conf_t *fcf, ngx_str_t *remote,
     ngx_str_t *local, ngx_uint_t broken);
 ngx_fed_streams_t ngx_fed_zone_streams(ngx_fed_conf_t *fcf, ngx_str_t *remote,
     ngx_str_t *local);
+
+ngx_uint_t ngx_fed_zone_number(ngx_fed_conf_t *fcf);
+void ngx_fed_zone_note(ngx_fed_conf_t *fcf, u_char *key, ngx_str_t *text);
+ngx_int_t ngx_fed_zone_noted(ngx_fed_conf_t *fcf, u_char *key, u_char *dst,
+    size_t *len);
 
 uint64_t ngx_fed_id_next(ngx_fed_conf_t *fcf);
 u_char *ngx_fed_id_text(ngx_fed_conf_t *fcf, u_char *dst, uint64_t seq);

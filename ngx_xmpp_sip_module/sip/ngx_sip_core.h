@@ -16,7 +16,6 @@
 
 #define NGX_SIP_BUCKETS          1024    /* a power of two */
 #define NGX_SIP_RECENT           1024    /* finals kept for repetition */
-#define NGX_SIP_THREADS          1024    /* names that stand for others */
 
 #define NGX_SIP_PORT             5060
 #define NGX_SIP_TLS_PORT         5061
@@ -28,6 +27,9 @@
 
 #define NGX_SIP_ALLOW            "Allow: OPTIONS, MESSAGE, CANCEL" CRLF
 #define NGX_SIP_ALLOW_NO_MESSAGE "Allow: OPTIONS, CANCEL" CRLF
+#define NGX_SIP_ACCEPT_ROW                                                    \
+    "Accept: text/plain;charset=UTF-8, multipart/alternative,"                \
+    " multipart/mixed" CRLF
 
 
 #define ngx_sip_bucket(array, key)                                            \
@@ -196,16 +198,6 @@ struct ngx_sip_server_s {
 };
 
 
-/* a text that stands for another one between two users, or a Call-ID in chat */
-
-typedef struct {
-    ngx_queue_t                   queue;
-    ngx_sip_key_t                 key;
-    ngx_sip_key_t                 pair;
-    ngx_str_t                     text;      /* allocated */
-} ngx_sip_thread_t;
-
-
 /* how a request is refused */
 
 typedef struct {
@@ -224,7 +216,6 @@ struct ngx_sip_ctx_s {
     ngx_sip_key_t                 secret;    /* same in all workers */
     ngx_sip_key_t                 random;
     uint64_t                      unique;
-    uint32_t                      cseq;
 
     ngx_str_t                     via_tls;   /* up to the branch's cookie */
     ngx_str_t                     via_tcp;
@@ -246,10 +237,6 @@ struct ngx_sip_ctx_s {
     ngx_fed_timers_t              expire;
     ngx_sip_known_t              *recent;
     ngx_uint_t                    next_recent;
-
-    ngx_queue_t                   aliases[NGX_SIP_BUCKETS];
-    ngx_sip_thread_t             *threads;
-    ngx_uint_t                    next_thread;
 
     ngx_sip_msg_t                 msg;       /* being read */
 };
@@ -364,8 +351,6 @@ size_t ngx_sip_thread_call_id(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
     u_char *dst);
 ngx_int_t ngx_sip_thread_read(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
     ngx_str_t *call_id);
-ngx_int_t ngx_sip_thread_init(ngx_sip_ctx_t *ctx);
-void ngx_sip_thread_exit(ngx_sip_ctx_t *ctx);
 
 /* ngx_sip_leg.c */
 

@@ -704,35 +704,34 @@ ngx_sip_item(u_char **pos, u_char *last, ngx_str_t *item)
 }
 
 
-/* Takes a Content-Type apart; charset comes without quotes, or empty. */
+/* Takes a Content-Type apart (RFC 3261, 20.15). */
 
 ngx_int_t
-ngx_sip_media_type(ngx_str_t *value, ngx_str_t *type, ngx_str_t *subtype,
-    ngx_str_t *charset)
+ngx_sip_media_type(ngx_str_t *value, ngx_sip_media_t *media)
 {
     u_char     *p, *last;
     ngx_int_t   rc;
     ngx_str_t   name, text;
 
-    ngx_str_null(charset);
+    ngx_memzero(media, sizeof(ngx_sip_media_t));
 
     last = value->data + value->len;
 
-    type->data = ngx_sip_lws(value->data, last);
-    p = ngx_sip_token(type->data, last);
-    type->len = p - type->data;
+    media->type.data = ngx_sip_lws(value->data, last);
+    p = ngx_sip_token(media->type.data, last);
+    media->type.len = p - media->type.data;
 
     p = ngx_sip_lws(p, last);
 
-    if (type->len == 0 || p == last || *p != '/') {
+    if (media->type.len == 0 || p == last || *p != '/') {
         return NGX_ERROR;
     }
 
-    subtype->data = ngx_sip_lws(p + 1, last);
-    p = ngx_sip_token(subtype->data, last);
-    subtype->len = p - subtype->data;
+    media->subtype.data = ngx_sip_lws(p + 1, last);
+    p = ngx_sip_token(media->subtype.data, last);
+    media->subtype.len = p - media->subtype.data;
 
-    if (subtype->len == 0) {
+    if (media->subtype.len == 0) {
         return NGX_ERROR;
     }
 
@@ -747,17 +746,31 @@ ngx_sip_media_type(ngx_str_t *value, ngx_str_t *type, ngx_str_t *subtype,
             return NGX_ERROR;
         }
 
-        if (!ngx_sip_is(&name, "charset")) {
-            continue;
-        }
-
         if (text.len >= 2 && text.data[0] == '"') {
             text.data++;
             text.len -= 2;
         }
 
-        *charset = text;
+        if (ngx_sip_is(&name, "charset")) {
+            media->charset = text;
+
+        } else if (ngx_sip_is(&name, "boundary")) {
+            media->boundary = text;
+        }
     }
+}
+
+
+/* Tells whether it is plain text in UTF-8. */
+
+ngx_uint_t
+ngx_sip_media_is_text(ngx_sip_media_t *media)
+{
+    return ngx_sip_is(&media->type, "text")
+           && ngx_sip_is(&media->subtype, "plain")
+           && (media->charset.len == 0
+               || ngx_sip_is(&media->charset, "UTF-8")
+               || ngx_sip_is(&media->charset, "US-ASCII"));
 }
 
 

@@ -15,7 +15,6 @@
 
 
 #define NGX_SIP_POOL       4096
-#define NGX_SIP_CSEQ_BASE  1700000000
 
 
 static ngx_int_t ngx_sip_init_process(ngx_fed_conf_t *fcf);
@@ -95,7 +94,6 @@ ngx_sip_init_process(ngx_fed_conf_t *fcf)
         ngx_queue_init(&ctx->clients[i]);
         ngx_queue_init(&ctx->known[i]);
         ngx_queue_init(&ctx->merge[i]);
-        ngx_queue_init(&ctx->aliases[i]);
     }
 
     ngx_rbtree_init(&ctx->peers, &ctx->sentinel, ngx_str_rbtree_insert_value);
@@ -103,8 +101,7 @@ ngx_sip_init_process(ngx_fed_conf_t *fcf)
     if (ngx_sip_init_keys(ctx) != NGX_OK
         || ngx_sip_init_vias(ctx) != NGX_OK
         || ngx_sip_server_init(ctx) != NGX_OK
-        || ngx_sip_client_init(ctx) != NGX_OK
-        || ngx_sip_thread_init(ctx) != NGX_OK)
+        || ngx_sip_client_init(ctx) != NGX_OK)
     {
         ngx_destroy_pool(pool);
         return NGX_ERROR;
@@ -131,7 +128,6 @@ ngx_sip_exit_process(ngx_fed_conf_t *fcf)
 
     ngx_sip_peers_free(ctx);
     ngx_sip_server_exit(ctx);
-    ngx_sip_thread_exit(ctx);
 
     ngx_fed_timers_done(&ctx->timer_f);
     ngx_fed_timers_done(&ctx->trying);
@@ -172,10 +168,6 @@ ngx_sip_init_keys(ngx_sip_ctx_t *ctx)
     }
 
     EVP_MD_CTX_free(md);
-
-    /* above that of the processes before (RFC 3261, 8.1.1.5) */
-
-    ctx->cseq = (uint32_t) ((ngx_time() - NGX_SIP_CSEQ_BASE) * 4) & 0x7fffffff;
 
     return rc;
 }

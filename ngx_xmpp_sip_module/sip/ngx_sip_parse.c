@@ -303,22 +303,10 @@ ngx_sip_lines(ngx_sip_msg_t *msg, u_char *pos, u_char *last)
 
     for (p = lf + 1; p < last; p = lf + 1) {
 
-        folded = 0;
-        lf = p - 1;
+        lf = ngx_sip_row_end(p, last, &folded);
 
-        for ( ;; ) {
-
-            lf = memchr(lf + 1, LF, last - (lf + 1));
-
-            if (lf == NULL) {
-                return;
-            }
-
-            if (lf + 1 == last || (lf[1] != ' ' && lf[1] != '\t')) {
-                break;
-            }
-
-            folded = 1;
+        if (lf == NULL) {
+            return;
         }
 
         ngx_sip_row(msg, p, lf > p ? lf - 1 : lf, folded);
@@ -459,8 +447,7 @@ ngx_sip_version(u_char *p, size_t len)
 static void
 ngx_sip_row(ngx_sip_msg_t *msg, u_char *p, u_char *last, ngx_uint_t folded)
 {
-    u_char            *cr, *name;
-    ngx_uint_t         n;
+    u_char            *cr;
     ngx_sip_header_t  *h;
 
     if (msg->nheaders == NGX_SIP_HEADERS - 1) {
@@ -475,47 +462,18 @@ ngx_sip_row(ngx_sip_msg_t *msg, u_char *p, u_char *last, ngx_uint_t folded)
         }
     }
 
-    name = p;
-    p = memchr(name, ':', last - name);
+    h = &msg->headers[msg->nheaders + 1];
 
-    if (p == NULL) {
+    if (ngx_sip_row_split(p, last, &h->name, &h->value) != NGX_OK) {
         (void) ngx_sip_problem(msg, 400, "Bad Header Field");
         return;
     }
 
-    n = p - name;
+    msg->nheaders++;
 
-    while (n && (name[n - 1] == ' ' || name[n - 1] == '\t')) {
-        n--;
-    }
-
-    if (!ngx_sip_is_token(name, n)) {
-        (void) ngx_sip_problem(msg, 400, "Bad Header Field");
-        return;
-    }
-
-    h = &msg->headers[++msg->nheaders];
-
-    h->name.data = name;
-    h->name.len = n;
-    h->id = (uint16_t) ngx_sip_header_id(name, n);
+    h->id = (uint16_t) ngx_sip_header_id(h->name.data, h->name.len);
     h->next = 0;
     h->folded = folded;
-
-    p++;
-
-    while (p < last && (*p == ' ' || *p == '\t' || *p == CR || *p == LF)) {
-        p++;
-    }
-
-    while (last > p && (last[-1] == ' ' || last[-1] == '\t'
-                        || last[-1] == CR || last[-1] == LF))
-    {
-        last--;
-    }
-
-    h->value.data = p;
-    h->value.len = last - p;
 
     if (h->id == NGX_SIP_OTHER_HEADER) {
         return;
@@ -533,6 +491,77 @@ ngx_sip_row(ngx_sip_msg_t *msg, u_char *p, u_char *last, ngx_uint_t folded)
     if (h->id == NGX_SIP_CONTENT_LENGTH) {
         ngx_sip_row_length(msg, &h->value);
     }
+}
+
+
+/*
+ * Returns the LF that ends the row at p, with the lines that continue it, or
+ * NULL if there is none.
+ */
+
+u_char *
+ngx_sip_row_end(u_char *p, u_char *last, ngx_uint_t *folded)
+{
+    u_char  *lf;
+
+    *folded = 0;
+
+    for ( ;; ) {
+
+        lf = memchr(p, LF, last - p);
+
+        if (lf == NULL || lf + 1 == last || (lf[1] != ' ' && lf[1] != '\t')) {
+            return lf;
+        }
+
+        *folded = 1;
+        p = lf + 1;
+    }
+}
+
+
+/* Takes a row without its end apart, LWS around name and value left out. */
+
+ngx_int_t
+ngx_sip_row_split(u_char *p, u_char *last, ngx_str_t *name, ngx_str_t *value)
+{
+    u_char  *colon, *end;
+
+    colon = memchr(p, ':', last - p);
+
+    if (colon == NULL) {
+        return NGX_ERROR;
+    }
+
+    end = colon;
+
+    while (end > p && (end[-1] == ' ' || end[-1] == '\t')) {
+        end--;
+    }
+
+    if (!ngx_sip_is_token(p, end - p)) {
+        return NGX_ERROR;
+    }
+
+    name->data = p;
+    name->len = end - p;
+
+    p = colon + 1;
+
+    while (p < last && (*p == ' ' || *p == '\t' || *p == CR || *p == LF)) {
+        p++;
+    }
+
+    while (last > p && (last[-1] == ' ' || last[-1] == '\t'
+                        || last[-1] == CR || last[-1] == LF))
+    {
+        last--;
+    }
+
+    value->data = p;
+    value->len = last - p;
+
+    return NGX_OK;
 }
 
 

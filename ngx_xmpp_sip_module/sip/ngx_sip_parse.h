@@ -110,6 +110,14 @@ typedef struct {
 
 
 typedef struct {
+    ngx_str_t                     type;
+    ngx_str_t                     subtype;
+    ngx_str_t                     charset;   /* without quotes, or empty */
+    ngx_str_t                     boundary;
+} ngx_sip_media_t;
+
+
+typedef struct {
     ngx_str_t                     all;       /* the whole via-parm */
     ngx_str_t                     transport;
     ngx_str_t                     host;      /* sent-by */
@@ -177,6 +185,12 @@ ngx_int_t ngx_sip_parse(ngx_sip_parser_t *sp, ngx_sip_msg_t *msg, u_char *pos,
     u_char *last, size_t header_max, size_t body_max);
 ngx_int_t ngx_sip_check(ngx_sip_msg_t *msg);
 
+u_char *ngx_sip_row_end(u_char *p, u_char *last, ngx_uint_t *folded);
+ngx_int_t ngx_sip_row_split(u_char *p, u_char *last, ngx_str_t *name,
+    ngx_str_t *value);
+ngx_int_t ngx_sip_multipart(ngx_sip_media_t *media, ngx_str_t *body,
+    ngx_str_t *text);
+
 ngx_sip_header_t *ngx_sip_header(ngx_sip_msg_t *msg, ngx_sip_header_e id);
 ngx_sip_header_t *ngx_sip_header_next(ngx_sip_msg_t *msg, ngx_sip_header_t *h);
 
@@ -186,8 +200,8 @@ ngx_int_t ngx_sip_uri(ngx_str_t *text, ngx_sip_uri_t *uri);
 ngx_int_t ngx_sip_param(u_char **pos, u_char *last, ngx_str_t *name,
     ngx_str_t *value);
 ngx_int_t ngx_sip_item(u_char **pos, u_char *last, ngx_str_t *item);
-ngx_int_t ngx_sip_media_type(ngx_str_t *value, ngx_str_t *type,
-    ngx_str_t *subtype, ngx_str_t *charset);
+ngx_int_t ngx_sip_media_type(ngx_str_t *value, ngx_sip_media_t *media);
+ngx_uint_t ngx_sip_media_is_text(ngx_sip_media_t *media);
 ngx_int_t ngx_sip_number(ngx_str_t *text, uint32_t *number);
 
 ngx_uint_t ngx_sip_is_token(u_char *p, size_t len);

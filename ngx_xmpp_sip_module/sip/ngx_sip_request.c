@@ -274,7 +274,7 @@ ngx_sip_options(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     }
 
     ngx_sip_refuse(conn, msg, 200, NGX_SIP_ALLOW
-                                   "Accept: text/plain" CRLF
+                                   NGX_SIP_ACCEPT_ROW
                                    "Accept-Encoding: identity" CRLF
                                    "Accept-Language: en" CRLF
                                    "Supported:" CRLF);

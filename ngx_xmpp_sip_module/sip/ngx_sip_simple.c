@@ -21,9 +21,9 @@
 
 static ngx_int_t ngx_sip_simple_read(ngx_sip_ctx_t *ctx, ngx_sip_msg_t *msg,
     ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal);
-static ngx_int_t ngx_sip_simple_content(ngx_sip_msg_t *msg,
+static ngx_int_t ngx_sip_simple_content(ngx_sip_msg_t *msg, ngx_str_t *text,
     ngx_sip_refusal_t *refusal);
-static ngx_int_t ngx_sip_simple_body(ngx_sip_msg_t *msg, ngx_fed_event_t *ev,
+static ngx_int_t ngx_sip_simple_body(ngx_str_t *text, ngx_fed_event_t *ev,
     ngx_sip_refusal_t *refusal);
 static ngx_int_t ngx_sip_simple_subject(ngx_sip_msg_t *msg,
     ngx_fed_event_t *ev);
@@ -53,11 +53,12 @@ ngx_sip_simple_read(ngx_sip_ctx_t *ctx, ngx_sip_msg_t *msg,
     ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal)
 {
     ngx_int_t  rc;
+    ngx_str_t  text;
 
-    rc = ngx_sip_simple_content(msg, refusal);
+    rc = ngx_sip_simple_content(msg, &text, refusal);
 
     if (rc == NGX_OK) {
-        rc = ngx_sip_simple_body(msg, ev, refusal);
+        rc = ngx_sip_simple_body(&text, ev, refusal);
     }
 
     if (rc != NGX_OK) {
@@ -85,9 +86,11 @@ ngx_sip_simple_read(ngx_sip_ctx_t *ctx, ngx_sip_msg_t *msg,
 /* RFC 3261, 8.2.3; RFC 3428, 7 */
 
 static ngx_int_t
-ngx_sip_simple_content(ngx_sip_msg_t *msg, ngx_sip_refusal_t *refusal)
+ngx_sip_simple_content(ngx_sip_msg_t *msg, ngx_str_t *text,
+    ngx_sip_refusal_t *refusal)
 {
-    ngx_str_t          type, subtype, charset;
+    ngx_int_t          rc;
+    ngx_sip_media_t    media;
     ngx_sip_header_t  *h;
 
     h = ngx_sip_header(msg, NGX_SIP_CONTENT_ENCODING);
@@ -107,21 +110,29 @@ ngx_sip_simple_content(ngx_sip_msg_t *msg, ngx_sip_refusal_t *refusal)
         return NGX_DECLINED;
     }
 
-    if (h->next
-        || ngx_sip_media_type(&h->value, &type, &subtype, &charset) != NGX_OK)
-    {
+    if (h->next || ngx_sip_media_type(&h->value, &media) != NGX_OK) {
         refusal->status = 400;
         refusal->reason = "Bad Content-Type";
         return NGX_DECLINED;
     }
 
-    if (!ngx_sip_is(&type, "text") || !ngx_sip_is(&subtype, "plain")
-        || (charset.len && !ngx_sip_is(&charset, "UTF-8")
-            && !ngx_sip_is(&charset, "US-ASCII")))
-    {
+    if (ngx_sip_is(&media.type, "multipart")) {
+        rc = ngx_sip_multipart(&media, &msg->body, text);
+
+    } else {
+        rc = ngx_sip_media_is_text(&media) ? NGX_OK : NGX_DECLINED;
+        *text = msg->body;
+    }
+
+    if (rc == NGX_ERROR) {
+        refusal->status = 400;
+        refusal->reason = "Bad Multipart Body";
+        return NGX_DECLINED;
+    }
+
+    if (rc != NGX_OK) {
         refusal->status = 415;
-        ngx_str_set(&refusal->headers, "Accept: text/plain;charset=UTF-8"
-                                       CRLF);
+        ngx_str_set(&refusal->headers, NGX_SIP_ACCEPT_ROW);
         return NGX_DECLINED;
     }
 
@@ -129,27 +140,27 @@ ngx_sip_simple_content(ngx_sip_msg_t *msg, ngx_sip_refusal_t *refusal)
 }
 
 
-/* The lines of the body, which lies in the read buffer, come to end in LF. */
+/* The lines of the text, which lies in the read buffer, come to end in LF. */
 
 static ngx_int_t
-ngx_sip_simple_body(ngx_sip_msg_t *msg, ngx_fed_event_t *ev,
+ngx_sip_simple_body(ngx_str_t *text, ngx_fed_event_t *ev,
     ngx_sip_refusal_t *refusal)
 {
-    if (msg->body.len == 0) {
+    if (text->len == 0) {
         refusal->status = 400;
         refusal->reason = "Empty Message";
         return NGX_DECLINED;
     }
 
-    if (!ngx_fed_text_valid(msg->body.data, msg->body.len)) {
+    if (!ngx_fed_text_valid(text->data, text->len)) {
         refusal->status = 400;
         refusal->reason = "Body Is Not UTF-8";
         return NGX_DECLINED;
     }
 
-    ev->body.data = msg->body.data;
-    ev->body.len = ngx_fed_text_lf(msg->body.data, msg->body.data,
-                                   msg->body.len);
+    ev->body.data = text->data;
+    ev->body.len = ngx_fed_text_lf(text->data, text->data, text->len);
+
     return NGX_OK;
 }
 
@@ -205,14 +216,16 @@ ngx_sip_simple_language(ngx_sip_msg_t *msg, ngx_fed_event_t *ev)
 
 
 /*
- * Date becomes a stamp if it is not that of now: most clients send it with
- * each message (RFC 3261, 20.17).
+ * Date becomes a stamp if it is not that of now, as most clients send it with
+ * each message (RFC 3261, 20.17), or if the message has expired since: it is
+ * not for us to throw it away, but the recipient is to see (RFC 3428, 7).
  */
 
 static ngx_int_t
 ngx_sip_simple_date(ngx_sip_msg_t *msg, ngx_fed_event_t *ev)
 {
-    time_t             date;
+    time_t             date, age;
+    uint32_t           expires;
     ngx_tm_t           tm;
     ngx_sip_header_t  *h;
 
@@ -224,7 +237,19 @@ ngx_sip_simple_date(ngx_sip_msg_t *msg, ngx_fed_event_t *ev)
 
     date = ngx_parse_http_time(h->value.data, h->value.len);
 
-    if (date == NGX_ERROR || date > ngx_time() - NGX_SIP_OLD) {
+    if (date == NGX_ERROR) {
+        return NGX_OK;
+    }
+
+    age = NGX_SIP_OLD;
+
+    h = ngx_sip_header(msg, NGX_SIP_EXPIRES);
+
+    if (h && ngx_sip_number(&h->value, &expires) == NGX_OK) {
+        age = ngx_min(age, (time_t) expires);
+    }
+
+    if (ngx_time() - date < ngx_max(age, 1)) {
         return NGX_OK;
     }
 
@@ -304,8 +329,7 @@ ngx_sip_simple_write(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
     p = ngx_cpymem(p, ">" CRLF "Call-ID: ", sizeof(">" CRLF "Call-ID: ") - 1);
     p += ngx_sip_thread_call_id(ctx, ev, p);
 
-    client->cseq = ctx->cseq;
-    ctx->cseq = (ctx->cseq + 1) & 0x7fffffff;
+    client->cseq = ngx_fed_zone_number(ctx->conf) & 0x7fffffff;
 
     p = ngx_sprintf(p, CRLF "CSeq: %uD MESSAGE" CRLF, client->cseq);
 

@@ -13,53 +13,18 @@
 #include "ngx_sip_core.h"
 
 
-#define NGX_SIP_THREAD_TEXT  1024
-
-
 static ngx_sip_key_t ngx_sip_thread_users(ngx_sip_ctx_t *ctx,
     ngx_fed_event_t *ev);
 static ngx_sip_key_t ngx_sip_thread_hash(ngx_sip_ctx_t *ctx,
     ngx_sip_key_t *users, ngx_str_t *text);
-static ngx_sip_thread_t *ngx_sip_thread_find(ngx_sip_ctx_t *ctx,
-    ngx_sip_key_t *users, ngx_sip_key_t *key);
+static ngx_int_t ngx_sip_thread_find(ngx_sip_ctx_t *ctx,
+    ngx_sip_key_t *users, ngx_sip_key_t *key, ngx_str_t *text);
 static void ngx_sip_thread_remember(ngx_sip_ctx_t *ctx, ngx_sip_key_t *users,
     ngx_sip_key_t *key, ngx_str_t *text);
 static ngx_int_t ngx_sip_thread_parse(ngx_str_t *text, ngx_sip_key_t *key);
 static u_char *ngx_sip_thread_text(u_char *dst, ngx_sip_key_t *key);
 static ngx_sip_key_t ngx_sip_thread_chat(ngx_sip_ctx_t *ctx,
     ngx_sip_key_t *users, u_char *call_id, size_t len);
-
-
-ngx_int_t
-ngx_sip_thread_init(ngx_sip_ctx_t *ctx)
-{
-    ngx_uint_t  i;
-
-    ctx->threads = ngx_pcalloc(ctx->pool,
-                               NGX_SIP_THREADS * sizeof(ngx_sip_thread_t));
-    if (ctx->threads == NULL) {
-        return NGX_ERROR;
-    }
-
-    for (i = 0; i < NGX_SIP_THREADS; i++) {
-        ngx_queue_init(&ctx->threads[i].queue);
-    }
-
-    return NGX_OK;
-}
-
-
-void
-ngx_sip_thread_exit(ngx_sip_ctx_t *ctx)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; i < NGX_SIP_THREADS; i++) {
-        if (ctx->threads[i].text.data) {
-            ngx_free(ctx->threads[i].text.data);
-        }
-    }
-}
 
 
 /*
@@ -71,10 +36,9 @@ ngx_sip_thread_exit(ngx_sip_ctx_t *ctx)
 size_t
 ngx_sip_thread_call_id(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev, u_char *dst)
 {
-    u_char            *p;
-    ngx_str_t         *thread, none;
-    ngx_sip_key_t      key, users;
-    ngx_sip_thread_t  *known;
+    u_char         *p, text[NGX_FED_NOTE_TEXT];
+    ngx_str_t      *thread, known;
+    ngx_sip_key_t   key, users;
 
     thread = &ev->thread;
 
@@ -85,14 +49,13 @@ ngx_sip_thread_call_id(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev, u_char *dst)
 
     users = ngx_sip_thread_users(ctx, ev);
 
-    known = NULL;
+    known.data = text;
 
-    if (ngx_sip_thread_parse(thread, &key) == NGX_OK) {
-        known = ngx_sip_thread_find(ctx, &users, &key);
-    }
-
-    if (known && known->text.len <= NGX_SIP_CALL_ID_LEN) {
-        p = ngx_cpymem(dst, known->text.data, known->text.len);
+    if (ngx_sip_thread_parse(thread, &key) == NGX_OK
+        && ngx_sip_thread_find(ctx, &users, &key, &known) == NGX_OK
+        && known.len <= NGX_SIP_CALL_ID_LEN)
+    {
+        p = ngx_cpymem(dst, known.data, known.len);
 
     } else if (thread->len <= NGX_SIP_CALL_ID_LEN
                && ngx_sip_is_token(thread->data, thread->len))
@@ -107,10 +70,10 @@ ngx_sip_thread_call_id(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev, u_char *dst)
     }
 
     if (ctx->conf->mirror_chat && ev->type == NGX_FED_CHAT) {
-        ngx_str_null(&none);
+        ngx_str_null(&known);
         key = ngx_sip_thread_chat(ctx, &users, dst, p - dst);
 
-        ngx_sip_thread_remember(ctx, &users, &key, &none);
+        ngx_sip_thread_remember(ctx, &users, &key, &known);
     }
 
     return p - dst;
@@ -126,28 +89,27 @@ ngx_int_t
 ngx_sip_thread_read(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
     ngx_str_t *call_id)
 {
-    ngx_sip_key_t      key, users;
-    ngx_sip_thread_t  *known;
+    u_char         text[NGX_FED_NOTE_TEXT];
+    ngx_str_t      known;
+    ngx_sip_key_t  key, users;
 
     users = ngx_sip_thread_users(ctx, ev);
+
+    known.data = text;
 
     if (ctx->conf->mirror_chat) {
         key = ngx_sip_thread_chat(ctx, &users, call_id->data, call_id->len);
 
-        if (ngx_sip_thread_find(ctx, &users, &key)) {
+        if (ngx_sip_thread_find(ctx, &users, &key, &known) == NGX_OK) {
             ev->type = NGX_FED_CHAT;
         }
     }
 
-    known = NULL;
-
-    if (ngx_sip_thread_parse(call_id, &key) == NGX_OK) {
-        known = ngx_sip_thread_find(ctx, &users, &key);
-    }
-
-    if (known) {
-        ev->thread.data = ngx_pstrdup(ev->pool, &known->text);
-        ev->thread.len = known->text.len;
+    if (ngx_sip_thread_parse(call_id, &key) == NGX_OK
+        && ngx_sip_thread_find(ctx, &users, &key, &known) == NGX_OK)
+    {
+        ev->thread.data = ngx_pstrdup(ev->pool, &known);
+        ev->thread.len = known.len;
 
         return ev->thread.data ? NGX_OK : NGX_ERROR;
     }
@@ -205,74 +167,32 @@ ngx_sip_thread_hash(ngx_sip_ctx_t *ctx, ngx_sip_key_t *users, ngx_str_t *text)
 }
 
 
-static ngx_sip_thread_t *
+/* Finds what a hash stands for between two users; text->data has the room. */
+
+static ngx_int_t
 ngx_sip_thread_find(ngx_sip_ctx_t *ctx, ngx_sip_key_t *users,
-    ngx_sip_key_t *key)
+    ngx_sip_key_t *key, ngx_str_t *text)
 {
-    ngx_queue_t       *q, *bucket;
-    ngx_sip_thread_t  *thread;
+    ngx_sip_key_t  note[2];
 
-    bucket = ngx_sip_bucket(ctx->aliases, key);
+    note[0] = *key;
+    note[1] = *users;
 
-    for (q = ngx_queue_head(bucket); q != bucket; q = ngx_queue_next(q)) {
-
-        thread = ngx_queue_data(q, ngx_sip_thread_t, queue);
-
-        if (ngx_sip_key_equal(&thread->key, key)
-            && ngx_sip_key_equal(&thread->pair, users))
-        {
-            return thread;
-        }
-    }
-
-    return NULL;
+    return ngx_fed_zone_noted(ctx->conf, (u_char *) note, text->data,
+                              &text->len);
 }
 
-
-/* What is remembered longest makes room. */
 
 static void
 ngx_sip_thread_remember(ngx_sip_ctx_t *ctx, ngx_sip_key_t *users,
     ngx_sip_key_t *key, ngx_str_t *text)
 {
-    ngx_sip_thread_t  *thread;
+    ngx_sip_key_t  note[2];
 
-    if (text->len > NGX_SIP_THREAD_TEXT
-        || ngx_sip_thread_find(ctx, users, key))
-    {
-        return;
-    }
+    note[0] = *key;
+    note[1] = *users;
 
-    thread = &ctx->threads[ctx->next_thread];
-
-    ngx_queue_remove(&thread->queue);
-    ngx_queue_init(&thread->queue);
-
-    if (thread->text.len < text->len) {
-
-        if (thread->text.data) {
-            ngx_free(thread->text.data);
-        }
-
-        thread->text.len = 0;
-        thread->text.data = ngx_alloc(text->len, ctx->conf->log);
-
-        if (thread->text.data == NULL) {
-            return;
-        }
-    }
-
-    ctx->next_thread = (ctx->next_thread + 1) % NGX_SIP_THREADS;
-
-    if (text->len) {
-        ngx_memcpy(thread->text.data, text->data, text->len);
-    }
-
-    thread->text.len = text->len;
-    thread->key = *key;
-    thread->pair = *users;
-
-    ngx_queue_insert_head(ngx_sip_bucket(ctx->aliases, key), &thread->queue);
+    ngx_fed_zone_note(ctx->conf, (u_char *) note, text);
 }
 
 

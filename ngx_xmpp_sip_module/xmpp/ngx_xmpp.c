@@ -107,12 +107,18 @@ ngx_xmpp_exit_process(ngx_fed_conf_t *fcf)
 
     xmpp = fcf->xmpp_data;
 
-    if (xmpp && xmpp->npending) {
+    if (xmpp == NULL) {
+        return;
+    }
+
+    if (xmpp->npending) {
         ngx_log_error(NGX_LOG_WARN, xmpp->log, 0,
                       "process ends with %ui messages to XMPP domains of "
                       "federation \"%V\" unconfirmed",
                       xmpp->npending, &fcf->name);
     }
+
+    ngx_xmpp_out_exit(xmpp);
 }
 
 

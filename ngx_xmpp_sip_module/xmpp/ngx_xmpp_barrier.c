@@ -279,6 +279,7 @@ ngx_xmpp_barrier_broken(ngx_xmpp_route_t *route)
 void
 ngx_xmpp_barrier_timeout(ngx_fed_timers_t *timers, ngx_fed_timer_t *timer)
 {
+    ngx_uint_t         current;
     ngx_xmpp_item_t   *item;
     ngx_xmpp_batch_t  *batch;
     ngx_xmpp_route_t  *route;
@@ -293,9 +294,19 @@ ngx_xmpp_barrier_timeout(ngx_fed_timers_t *timers, ngx_fed_timer_t *timer)
                       "XMPP domain \"%V\" did not answer a ping from \"%V\" "
                       "in time", &route->remote->sn.str, &route->local);
 
+        current = (route->ready && batch->generation == route->generation);
+
         ngx_xmpp_barrier_finish(batch, NGX_FED_TIMEOUT,
                                 "no confirmation in time");
         ngx_xmpp_barrier_advance(route);
+
+        /* RFC 6120, 4.6.1: who does not answer may be gone */
+
+        if (current) {
+            ngx_xmpp_stream_error(route->stream, "connection-timeout",
+                                  "a ping was not answered");
+            return;
+        }
 
         if (route->stream) {
             ngx_xmpp_out_idle(route->stream);

@@ -227,8 +227,8 @@ ngx_xmpp_dialback_type(ngx_xmpp_stream_t *stream, ngx_str_t *remote,
 {
     ngx_str_t  from, to;
 
-    from = ngx_xmpp_domain_text(stream->pool, local);
-    to = ngx_xmpp_domain_text(stream->pool, remote);
+    from = ngx_xmpp_domain_text(stream->xml.pool, local);
+    to = ngx_xmpp_domain_text(stream->xml.pool, remote);
 
     (void) ngx_xmpp_stream_write(stream,
                                  "<db:result from='%V' to='%V' type='%s'/>",
@@ -266,8 +266,8 @@ ngx_xmpp_dialback_error(ngx_xmpp_stream_t *stream, ngx_str_t *remote,
 
     type = ngx_fed_error_type_name(types[i].type);
 
-    from = ngx_xmpp_domain_text(stream->pool, local);
-    to = ngx_xmpp_domain_text(stream->pool, remote);
+    from = ngx_xmpp_domain_text(stream->xml.pool, local);
+    to = ngx_xmpp_domain_text(stream->xml.pool, remote);
 
     (void) ngx_xmpp_stream_write(stream,
                   "<db:result from='%V' to='%V' type='error'>"

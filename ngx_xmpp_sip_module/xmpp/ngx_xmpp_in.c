@@ -27,6 +27,7 @@ static void ngx_xmpp_in_starttls(ngx_xmpp_stream_t *stream,
     ngx_xmpp_element_t *el);
 static void ngx_xmpp_in_stanza(ngx_xmpp_stream_t *stream,
     ngx_xmpp_element_t *el);
+static void ngx_xmpp_in_drop(ngx_xmpp_stream_t *stream, ngx_uint_t broken);
 static void ngx_xmpp_in_secured(ngx_fed_link_t *link);
 static void ngx_xmpp_in_quit(ngx_fed_link_t *link);
 static void ngx_xmpp_in_closed(ngx_fed_link_t *link);
@@ -85,6 +86,8 @@ ngx_xmpp_accept(ngx_stream_session_t *s, ngx_fed_conf_t *fcf, ngx_ssl_t *ssl)
 
     ngx_fed_link_set_timeout(link, fcf->handshake_timeout, ngx_xmpp_in_timeout,
                              0);
+
+    ngx_fed_link_busy(link, 0);
 
     ngx_fed_link_start(link);
 
@@ -371,6 +374,64 @@ ngx_xmpp_in_starttls(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
 }
 
 
+/*
+ * RFC 6120, 5.4.3.3: TLS is about to begin, and what was learnt before does not
+ * count any more.
+ */
+
+void
+ngx_xmpp_in_forget(ngx_xmpp_stream_t *stream)
+{
+    if (stream->nproven) {
+        ngx_fed_link_set_timeout(stream->link, stream->conf->handshake_timeout,
+                                 ngx_xmpp_in_timeout, 0);
+    }
+
+    ngx_xmpp_in_drop(stream, 0);
+
+    ngx_str_null(&stream->remote);
+    ngx_str_null(&stream->local);
+    ngx_str_null(&stream->link->peer);
+
+    stream->domain = NULL;
+
+    /* while it lasts, the link is not the leg's to close */
+
+    ngx_fed_link_busy(stream->link, 1);
+}
+
+
+/* The pairs are gone, and what is asked on their behalf is asked in vain. */
+
+static void
+ngx_xmpp_in_drop(ngx_xmpp_stream_t *stream, ngx_uint_t broken)
+{
+    ngx_queue_t      *q;
+    ngx_xmpp_pair_t  *pair;
+
+    for (q = ngx_queue_head(&stream->pairs);
+         q != ngx_queue_sentinel(&stream->pairs);
+         q = ngx_queue_next(q))
+    {
+        pair = ngx_queue_data(q, ngx_xmpp_pair_t, queue);
+
+        if (pair->proven) {
+            ngx_fed_zone_stream_closed(stream->conf, &pair->remote,
+                                       &pair->local, broken);
+        }
+
+        if (pair->verify) {
+            pair->verify->pair = NULL;
+        }
+    }
+
+    ngx_queue_init(&stream->pairs);
+
+    stream->npairs = 0;
+    stream->nproven = 0;
+}
+
+
 static void
 ngx_xmpp_in_stanza(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
 {
@@ -410,7 +471,10 @@ ngx_xmpp_in_secured(ngx_fed_link_t *link)
 
     if (ngx_xmpp_stream_restart(stream) != NGX_OK) {
         ngx_fed_link_close(link, "no memory");
+        return;
     }
+
+    ngx_fed_link_busy(link, 0);
 }
 
 
@@ -431,7 +495,8 @@ ngx_xmpp_in_quit(ngx_fed_link_t *link)
         stream->quit_time = ngx_current_msec;
     }
 
-    if (stream->xmpp->npending == 0
+    if (stream->nproven == 0
+        || stream->xmpp->npending == 0
         || ngx_current_msec - stream->quit_time
            >= NGX_XMPP_IN_GRACE)
     {
@@ -447,8 +512,6 @@ ngx_xmpp_in_quit(ngx_fed_link_t *link)
 static void
 ngx_xmpp_in_closed(ngx_fed_link_t *link)
 {
-    ngx_queue_t        *q;
-    ngx_xmpp_pair_t    *pair;
     ngx_xmpp_stream_t  *stream;
 
     stream = link->data;
@@ -462,23 +525,7 @@ ngx_xmpp_in_closed(ngx_fed_link_t *link)
                   "inbound XMPP stream is down: %s, %ui domain pairs",
                   link->reason ? link->reason : "closed", stream->nproven);
 
-    for (q = ngx_queue_head(&stream->pairs);
-         q != ngx_queue_sentinel(&stream->pairs);
-         q = ngx_queue_next(q))
-    {
-        pair = ngx_queue_data(q, ngx_xmpp_pair_t, queue);
-
-        if (pair->proven) {
-            ngx_fed_zone_stream_closed(stream->conf, &pair->remote,
-                                       &pair->local,
-                                       !stream->close_received);
-        }
-
-        if (pair->verify) {
-            pair->verify->pair = NULL;
-        }
-    }
-
+    ngx_xmpp_in_drop(stream, !stream->close_received);
     ngx_xmpp_stream_free(stream);
 }
 
@@ -610,7 +657,6 @@ ngx_xmpp_pair_proven(ngx_xmpp_pair_t *pair, const char *how)
         stream->last = ngx_current_msec;
 
         if (!stream->close_sent) {
-            ngx_fed_link_busy(stream->link, 0);
             ngx_xmpp_stream_alive(stream);
         }
     }

@@ -19,6 +19,11 @@
 #define NGX_XMPP_OUT_ID       256        /* octets of a stream id */
 
 
+#define ngx_xmpp_out_of(node)                                                 \
+    ((ngx_xmpp_remote_t *) ((u_char *) (node)                                 \
+                            - offsetof(ngx_xmpp_remote_t, sn)))
+
+
 static ngx_xmpp_remote_t *ngx_xmpp_out_remote(ngx_xmpp_t *xmpp,
     ngx_str_t *name);
 static ngx_xmpp_route_t *ngx_xmpp_out_route(ngx_xmpp_t *xmpp,
@@ -308,8 +313,7 @@ ngx_xmpp_out_remote(ngx_xmpp_t *xmpp, ngx_str_t *name)
     sn = ngx_str_rbtree_lookup(&xmpp->remotes, name, hash);
 
     if (sn) {
-        return (ngx_xmpp_remote_t *)
-                   ((u_char *) sn - offsetof(ngx_xmpp_remote_t, sn));
+        return ngx_xmpp_out_of(sn);
     }
 
     pool = ngx_create_pool(NGX_XMPP_OUT_POOL * 2, xmpp->log);
@@ -1562,6 +1566,10 @@ ngx_xmpp_out_timer_handler(ngx_event_t *ev)
 
     remote = ev->data;
 
+    if (!remote->backoff) {
+        remote->delay = 0;
+    }
+
     remote->backoff = 0;
 
     for (q = ngx_queue_head(&remote->routes);
@@ -1603,7 +1611,6 @@ ngx_xmpp_out_release(ngx_xmpp_remote_t *remote)
     }
 
     if (busy) {
-        remote->delay = 0;
         ngx_add_timer(&remote->timer, NGX_XMPP_OUT_SWEEP);
         return;
     }
@@ -1625,4 +1632,26 @@ ngx_xmpp_out_release(ngx_xmpp_remote_t *remote)
 
     ngx_rbtree_delete(&remote->xmpp->remotes, &remote->sn.node);
     ngx_destroy_pool(remote->pool);
+}
+
+
+/* The process ends. */
+
+void
+ngx_xmpp_out_exit(ngx_xmpp_t *xmpp)
+{
+    ngx_str_node_t     *sn;
+    ngx_rbtree_t       *tree;
+    ngx_xmpp_remote_t  *remote;
+
+    tree = &xmpp->remotes;
+
+    while (tree->root != tree->sentinel) {
+
+        sn = (ngx_str_node_t *) ngx_rbtree_min(tree->root, tree->sentinel);
+        remote = ngx_xmpp_out_of(sn);
+
+        ngx_rbtree_delete(tree, &sn->node);
+        ngx_destroy_pool(remote->pool);
+    }
 }

@@ -222,11 +222,8 @@ ngx_xmpp_stream_starttls(ngx_xmpp_stream_t *stream)
         return;
     }
 
+    ngx_xmpp_in_forget(stream);
     ngx_xmpp_xml_done(&stream->xml);
-    ngx_str_null(&stream->remote);
-    ngx_str_null(&stream->local);
-
-    stream->domain = NULL;
 
     ngx_fed_link_secure(link, stream->ssl, 0, NULL);
 }
@@ -598,6 +595,19 @@ ngx_xmpp_stream_alive(ngx_xmpp_stream_t *stream)
     link = stream->link;
     now = ngx_current_msec;
 
+    if (stream->expires && stream->expires <= ngx_time()) {
+
+        if (stream->role == NGX_XMPP_OUTBOUND) {
+            ngx_xmpp_out_closing(stream);
+        }
+
+        /* RFC 6120, 4.9.3.16 */
+
+        ngx_xmpp_stream_error(stream, "reset",
+                              "the peer's certificate expired");
+        return;
+    }
+
     idle = now - stream->last;
 
     if (idle >= fcf->xmpp_idle_timeout) {
@@ -628,6 +638,12 @@ ngx_xmpp_stream_alive(ngx_xmpp_stream_t *stream)
         }
 
         wait = ngx_min(wait, fcf->xmpp_keepalive - silence);
+    }
+
+    if (stream->expires
+        && stream->expires - ngx_time() < (time_t) (wait / 1000 + 1))
+    {
+        wait = (ngx_msec_t) (stream->expires - ngx_time()) * 1000;
     }
 
     ngx_fed_link_set_timeout(link, wait, ngx_xmpp_stream_alive_handler, 1);

@@ -121,6 +121,7 @@ struct ngx_xmpp_stream_s {
     ngx_uint_t                    version;   /* major, of the peer's header */
     ngx_uint_t                    tries;     /* of SASL */
     ngx_msec_t                    last;      /* when a stanza passed */
+    time_t                        expires;   /* the peer's certificate; or 0 */
 
     /* inbound */
 
@@ -268,6 +269,7 @@ void ngx_xmpp_random_hex(ngx_xmpp_t *xmpp, u_char *dst, size_t len);
 
 /* ngx_xmpp_in.c */
 
+void ngx_xmpp_in_forget(ngx_xmpp_stream_t *stream);
 ngx_xmpp_pair_t *ngx_xmpp_pair(ngx_xmpp_stream_t *stream, ngx_str_t *remote,
     ngx_str_t *local);
 ngx_xmpp_pair_t *ngx_xmpp_pair_add(ngx_xmpp_stream_t *stream,
@@ -320,6 +322,7 @@ void ngx_xmpp_iq_in(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el,
 /* ngx_xmpp_out.c */
 
 void ngx_xmpp_out_send(ngx_fed_event_t *ev);
+void ngx_xmpp_out_exit(ngx_xmpp_t *xmpp);
 void ngx_xmpp_out_stanza(ngx_xmpp_t *xmpp, ngx_str_t *local,
     ngx_str_t *remote, ngx_str_t *stanza);
 void ngx_xmpp_out_failed(ngx_xmpp_stream_t *stream, ngx_fed_outcome_e result,

@@ -18,14 +18,16 @@
 static ngx_uint_t ngx_xmpp_tls_name(ngx_pool_t *pool,
     ngx_fed_cert_name_t *name, ngx_str_t *domain);
 static ngx_uint_t ngx_xmpp_tls_dns(ngx_str_t *name, ngx_str_t *domain);
+static time_t ngx_xmpp_tls_expires(X509 *cert);
 static void ngx_xmpp_tls_names(ngx_pool_t *pool, ngx_array_t *names,
     ngx_str_t *problem);
 
 
 /*
  * Does the certificate of the stream's peer prove that it speaks for the
- * domain?  Returns NGX_OK, or NGX_DECLINED with what is wrong as a text for
- * logs.
+ * domain?  Returns NGX_OK, with the time when that ends in the stream, or
+ * NGX_DECLINED with what is wrong as a text for logs, which goes with the
+ * stanza.
  */
 
 ngx_int_t
@@ -33,6 +35,7 @@ ngx_xmpp_tls_identity(ngx_xmpp_stream_t *stream, ngx_str_t *domain,
     ngx_str_t *problem)
 {
     X509                 *cert;
+    time_t                expires;
     ngx_uint_t            i;
     const char           *text;
     ngx_pool_t           *pool;
@@ -41,7 +44,7 @@ ngx_xmpp_tls_identity(ngx_xmpp_stream_t *stream, ngx_str_t *domain,
     ngx_fed_cert_name_t  *name;
 
     c = stream->link->connection;
-    pool = stream->link->pool;
+    pool = stream->xml.pool;
 
     text = ngx_fed_cert_problem(c);
 
@@ -53,15 +56,9 @@ ngx_xmpp_tls_identity(ngx_xmpp_stream_t *stream, ngx_str_t *domain,
 
     cert = SSL_get_peer_certificate(c->ssl->connection);
 
-    /* RFC 6120, 13.7.1.1 */
-
-    if (X509_get_extension_flags(cert) & EXFLAG_CA) {
-        X509_free(cert);
-        ngx_str_set(problem, "it is the certificate of a CA");
-        return NGX_DECLINED;
-    }
-
     names = ngx_fed_cert_names(pool, cert);
+    expires = ngx_xmpp_tls_expires(cert);
+
     X509_free(cert);
 
     if (names == NULL) {
@@ -73,6 +70,7 @@ ngx_xmpp_tls_identity(ngx_xmpp_stream_t *stream, ngx_str_t *domain,
 
     for (i = 0; i < names->nelts; i++) {
         if (ngx_xmpp_tls_name(pool, &name[i], domain)) {
+            stream->expires = expires;
             return NGX_OK;
         }
     }
@@ -160,6 +158,21 @@ ngx_xmpp_tls_dns(ngx_str_t *name, ngx_str_t *domain)
 
     return n.len && n.len == d.len
            && ngx_strncasecmp(n.data, d.data, n.len) == 0;
+}
+
+
+/* Returns the time when the certificate ends to be good, or 0. */
+
+static time_t
+ngx_xmpp_tls_expires(X509 *cert)
+{
+    int  days, seconds;
+
+    if (!ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(cert))) {
+        return 0;
+    }
+
+    return ngx_time() + (time_t) days * 86400 + seconds;
 }
 
 

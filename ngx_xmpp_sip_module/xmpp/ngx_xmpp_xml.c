@@ -46,8 +46,10 @@ static ngx_int_t ngx_xmpp_xml_attributes(ngx_xmpp_xml_t *xml,
 static ngx_uint_t ngx_xmpp_xml_attribute(u_char *name, size_t len);
 static ngx_int_t ngx_xmpp_xml_append(ngx_xmpp_xml_t *xml,
     ngx_xmpp_element_t *el, u_char *p, size_t len);
-static void ngx_xmpp_xml_header(ngx_xmpp_xml_t *xml, const char *prefix,
+static void ngx_xmpp_xml_declaration(ngx_xmpp_xml_t *xml, const char *prefix,
     const char *uri);
+static void ngx_xmpp_xml_root(ngx_xmpp_xml_t *xml, u_char *name);
+static u_char *ngx_xmpp_xml_header(ngx_xmpp_xml_t *xml, size_t size);
 static ngx_uint_t ngx_xmpp_char(u_char *p, u_char *last);
 
 
@@ -407,7 +409,7 @@ ngx_xmpp_xml_start_handler(void *data, const XML_Char *name,
     }
 
     if (xml->depth == 1) {
-        ngx_xmpp_xml_header(xml, NULL, NULL);
+        ngx_xmpp_xml_root(xml, (u_char *) name);
 
         if (xml->error == NULL) {
             xml->ops->header(xml->data, el);
@@ -567,7 +569,7 @@ ngx_xmpp_xml_ns_handler(void *data, const XML_Char *prefix,
                            : NGX_XMPP_NS_NONE;
     }
 
-    ngx_xmpp_xml_header(xml, prefix, uri ? uri : "");
+    ngx_xmpp_xml_declaration(xml, prefix, uri ? uri : "");
 }
 
 
@@ -767,41 +769,24 @@ ngx_xmpp_xml_append(ngx_xmpp_xml_t *xml, ngx_xmpp_element_t *el, u_char *p,
 
 
 /*
- * Collects the stream header's namespaces, for ngx_xmpp_xml_renew().  They
- * come before the element itself, which is told by an uri of NULL.
+ * Keeps a namespace of the stream header, for ngx_xmpp_xml_renew().  They come
+ * before the element itself.
  */
 
 static void
-ngx_xmpp_xml_header(ngx_xmpp_xml_t *xml, const char *prefix, const char *uri)
+ngx_xmpp_xml_declaration(ngx_xmpp_xml_t *xml, const char *prefix,
+    const char *uri)
 {
-    u_char  *p, *last;
-    size_t   len;
+    u_char  *p;
+    size_t   len, size;
 
-    if (xml->header.data == NULL) {
-        xml->header.data = ngx_alloc(NGX_XMPP_XML_HEADER, xml->log);
-        if (xml->header.data == NULL) {
-            ngx_xmpp_xml_fail(xml, "internal-server-error");
-            return;
-        }
+    len = prefix ? ngx_strlen(prefix) : 0;
 
-        xml->header.len = sizeof("<stream") - 1;
-        ngx_memcpy(xml->header.data, "<stream", xml->header.len);
-    }
+    size = sizeof(" xmlns:=''") - 1 + len
+           + ngx_xmpp_escaped_size((u_char *) uri, ngx_strlen(uri), 1);
 
-    p = xml->header.data + xml->header.len;
-    last = xml->header.data + NGX_XMPP_XML_HEADER;
-
-    if (uri == NULL) {
-        *p++ = '>';
-        xml->header.len = p - xml->header.data;
-        return;
-    }
-
-    len = sizeof(" xmlns:=''>") + (prefix ? ngx_strlen(prefix) : 0)
-          + ngx_xmpp_escaped_size((u_char *) uri, ngx_strlen(uri), 1);
-
-    if (len > (size_t) (last - p)) {
-        ngx_xmpp_xml_fail(xml, "policy-violation");
+    p = ngx_xmpp_xml_header(xml, size);
+    if (p == NULL) {
         return;
     }
 
@@ -809,7 +794,7 @@ ngx_xmpp_xml_header(ngx_xmpp_xml_t *xml, const char *prefix, const char *uri)
 
     if (prefix) {
         *p++ = ':';
-        p = ngx_cpymem(p, prefix, ngx_strlen(prefix));
+        p = ngx_cpymem(p, prefix, len);
     }
 
     *p++ = '=';
@@ -818,6 +803,87 @@ ngx_xmpp_xml_header(ngx_xmpp_xml_t *xml, const char *prefix, const char *uri)
     *p++ = '\'';
 
     xml->header.len = p - xml->header.data;
+}
+
+
+/* Puts the name of the root before its namespaces; see above for its form. */
+
+static void
+ngx_xmpp_xml_root(ngx_xmpp_xml_t *xml, u_char *name)
+{
+    u_char     *p, *last;
+    size_t      len;
+    ngx_str_t   prefix, *header;
+
+    header = &xml->header;
+    last = name + ngx_strlen(name);
+
+    ngx_str_null(&prefix);
+
+    p = ngx_strlchr(name, last, NGX_XMPP_XML_SEPARATOR);
+
+    if (p) {
+        name = p + 1;
+
+        p = ngx_strlchr(name, last, NGX_XMPP_XML_SEPARATOR);
+
+        if (p) {
+            prefix.data = p + 1;
+            prefix.len = last - prefix.data;
+            last = p;
+        }
+    }
+
+    len = sizeof("<") - 1 + (prefix.len ? prefix.len + 1 : 0) + (last - name);
+
+    if (ngx_xmpp_xml_header(xml, len + 1) == NULL) {
+        return;
+    }
+
+    p = header->data;
+
+    ngx_memmove(p + len, p, header->len);
+
+    *p++ = '<';
+
+    if (prefix.len) {
+        p = ngx_cpymem(p, prefix.data, prefix.len);
+        *p++ = ':';
+    }
+
+    ngx_memcpy(p, name, last - name);
+
+    header->len += len;
+    header->data[header->len++] = '>';
+}
+
+
+/* Returns where size octets more of the header go, or NULL. */
+
+static u_char *
+ngx_xmpp_xml_header(ngx_xmpp_xml_t *xml, size_t size)
+{
+    ngx_str_t  *header;
+
+    header = &xml->header;
+
+    if (header->data == NULL) {
+
+        header->data = ngx_alloc(NGX_XMPP_XML_HEADER, xml->log);
+        if (header->data == NULL) {
+            ngx_xmpp_xml_fail(xml, "internal-server-error");
+            return NULL;
+        }
+
+        header->len = 0;
+    }
+
+    if (size > NGX_XMPP_XML_HEADER - header->len) {
+        ngx_xmpp_xml_fail(xml, "policy-violation");
+        return NULL;
+    }
+
+    return header->data + header->len;
 }
 
 

@@ -106,7 +106,6 @@ typedef struct {
     uint64_t                      boundary;  /* where the last stanza ended */
     size_t                        names;     /* octets of uncommon names */
     ngx_str_t                     header;    /* to begin another parser with */
-    size_t                        header_size;
 
     size_t                        stanza_size;
     ngx_uint_t                    max_depth;

@@ -1,7 +1,7 @@
 
 /*
- * Tests of ngx_sip_parse.c, ngx_sip_field.c, ngx_sip_hash.c: the messages of
- * RFC 4475 (TT-01 .. TT-49), the syntax rules SP-01 .. SP-29, framing at every
+ * Tests of ngx_sip_parse.c, ngx_sip_field.c, ngx_sip_multipart.c and
+ * ngx_sip_hash.c: the messages of RFC 4475 (TT-01 .. TT-49), the syntax rules SP-01 .. SP-29, framing at every
  * split, mutations.
  */
 
@@ -662,11 +662,12 @@ static void
 test_values(void)
 {
     u_char            *p;
-    ngx_str_t          text, item, type, subtype, charset, s;
+    ngx_str_t          text, item, s;
     ngx_uint_t         n;
     ngx_sip_via_t      via;
     ngx_sip_uri_t      uri;
     ngx_sip_addr_t     addr;
+    ngx_sip_media_t    media;
     ngx_sip_header_t  *h;
 
     text = parse_text(cases[0].text);
@@ -764,9 +765,9 @@ test_values(void)
             "no more items");
 
     text = parse_text("text / plain ; format=flowed; Charset=\"utf-8\"");
-    unit_ok(ngx_sip_media_type(&text, &type, &subtype, &charset) == NGX_OK
-            && ngx_sip_is(&type, "text") && ngx_sip_is(&subtype, "plain")
-            && ngx_sip_is(&charset, "UTF-8"), "media type");
+    unit_ok(ngx_sip_media_type(&text, &media) == NGX_OK
+            && ngx_sip_media_is_text(&media)
+            && ngx_sip_is(&media.charset, "UTF-8"), "media type");
 
     text = parse_text("sip:a:b@h:5062;x=y");
     unit_ok(ngx_sip_uri(&text, &uri) == NGX_OK && uri.user.len == 1
@@ -895,8 +896,9 @@ test_mutations(void)
     ngx_str_t          text, copy;
     ngx_uint_t         i, n, bad;
     ngx_sip_header_t  *h;
-    ngx_str_t          type, subtype, charset;
+    ngx_str_t          item;
     ngx_sip_uri_t      uri;
+    ngx_sip_media_t    media;
 
     static const char  *words[] = {
         "\r\n", "\n", "\r", " ", "\t", "\r\n ", ":", ";", ",", "<", ">", "\"",
@@ -938,13 +940,13 @@ test_mutations(void)
             h = &msg.headers[i];
             bad += h->value.data + h->value.len > copy.data + copy.len;
             p = h->value.data;
-            (void) ngx_sip_media_type(&h->value, &type, &subtype, &charset);
+            (void) ngx_sip_media_type(&h->value, &media);
             (void) ngx_sip_uri(&h->value, &uri);
 
-            while (ngx_sip_item(&p, h->value.data + h->value.len, &type)
+            while (ngx_sip_item(&p, h->value.data + h->value.len, &item)
                    == NGX_OK)
             {
-                bad += type.len == 0;
+                bad += item.len == 0;
             }
         }
 
@@ -955,11 +957,145 @@ test_mutations(void)
 }
 
 
+/* IM-41: bodies with boundary "b"; text NULL: there is none */
+
+typedef struct {
+    const char   *name;
+    const char   *type;
+    const char   *body;
+    ngx_int_t     rc;
+    const char   *text;
+} parts_case_t;
+
+
+#define PLAIN  "Content-Type: text/plain\n\n"
+#define HTML   "Content-Type: text/html\n\n"
+#define OPTIONAL  "Content-Disposition: attachment; handling=optional\n"
+#define ALT    "multipart/alternative;boundary=b"
+#define MIXED  "multipart/mixed;boundary=\"b\""
+
+
+static parts_case_t  parts[] = {
+    { "one part", MIXED, "--b\n" PLAIN "hi\n--b--\n", NGX_OK, "hi" },
+    { "preamble, epilogue, LWS", MIXED,
+      "pre--b\n--b \t\n" PLAIN "hi\n--b--\nepi\n--b\n", NGX_OK, "hi" },
+    { "no header fields", MIXED, "--b\n\nhi\n\n--b--", NGX_OK, "hi\n" },
+    { "empty part", MIXED, "--b\n\n\n--b--", NGX_OK, "" },
+    { "lines that begin like it", MIXED,
+      "--b\n\n--\n--a\n--bc\n x--b\n--b--", NGX_OK, "--\n--a\n--bc\n x--b" },
+    { "alternatives", ALT,
+      "--b\n" PLAIN "one\n--b\n" PLAIN "two\n--b\n" HTML "three\n--b--",
+      NGX_OK, "two" },
+    { "alternatives without text", ALT, "--b\n" HTML "a\n--b--",
+      NGX_DECLINED, NULL },
+    { "optional part", MIXED,
+      "--b\n" OPTIONAL HTML "a\n--b\n" PLAIN "hi\n--b--", NGX_OK, "hi" },
+    { "required part", MIXED,
+      "--b\n" PLAIN "hi\n--b\nContent-Disposition: render;handling=required\n"
+      HTML "a\n--b--", NGX_DECLINED, NULL },
+    { "required by default", MIXED,
+      "--b\n" PLAIN "hi\n--b\n" HTML "a\n--b--", NGX_DECLINED, NULL },
+    { "two texts", MIXED, "--b\n" PLAIN "hi\n--b\n" PLAIN "you\n--b--",
+      NGX_DECLINED, NULL },
+    { "encoded text", MIXED, "--b\nContent-Transfer-Encoding: base64\n" PLAIN
+      "aGk=\n--b--", NGX_DECLINED, NULL },
+    { "encoding that is none", MIXED, "--b\ncontent-transfer-encoding:\n 8BIT\n"
+      PLAIN "hi\n--b--", NGX_OK, "hi" },
+    { "other charset", MIXED, "--b\nContent-Type: text/plain;charset=utf-16\n\n"
+      "hi\n--b--", NGX_DECLINED, NULL },
+    { "within another", MIXED,
+      "--b\nContent-Type: multipart/alternative; boundary=c\n\n"
+      "--c\n" PLAIN "hi\n--c\n" HTML "a\n--c--\n--b--", NGX_OK, "hi" },
+    { "too deep", "multipart/mixed;boundary=1",
+      "--1\nContent-Type: multipart/mixed;boundary=2\n\n"
+      "--2\nContent-Type: multipart/mixed;boundary=3\n\n"
+      "--3\nContent-Type: multipart/mixed;boundary=4\n\n"
+      "--4\nContent-Type: multipart/mixed;boundary=5\n\n"
+      "--5\n\nhi\n--5--\n--4--\n--3--\n--2--\n--1--", NGX_ERROR, NULL },
+    { "no boundary", "multipart/mixed", "--b\n\nhi\n--b--", NGX_ERROR, NULL },
+    { "not in the body", MIXED, "hi", NGX_ERROR, NULL },
+    { "no part", MIXED, "--b--", NGX_DECLINED, NULL },
+    { "no end", MIXED, "--b\n\nhi\n", NGX_ERROR, NULL },
+    { "no end of the delimiter", MIXED, "--b", NGX_ERROR, NULL },
+    { "bad header field", MIXED, "--b\nhi\n\nhi\n--b--", NGX_ERROR, NULL },
+    { "no empty line", MIXED, "--b\nA: b\n--b--", NGX_ERROR, NULL },
+    { "lone LF", MIXED, "--b\n\nhi\\n--b\n--b--", NGX_OK, "hi\\n--b" },
+};
+
+
+static void
+test_parts(void)
+{
+    ngx_int_t         rc;
+    ngx_str_t         type, body, copy, text, s;
+    ngx_uint_t        i, n, bad;
+    parts_case_t     *c;
+    ngx_sip_media_t   media;
+
+    static const char  *words[] = {
+        "\r\n", "\n", "\r", "--", "--b", "\r\n--b\r\n", "--b--", ":", " ",
+        "Content-Type: multipart/mixed;boundary=c\r\n\r\n", "--c\r\n",
+        "Content-Type: ", "\r\n\r\n", ";handling=optional", "\"", "text/plain"
+    };
+
+    for (i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        c = &parts[i];
+
+        type = unit_string(c->type);
+        (void) ngx_sip_media_type(&type, &media);
+
+        text = parse_text(c->body);
+        body = unit_copy(&text);
+
+        rc = ngx_sip_multipart(&media, &body, &text);
+        unit_ok(rc == c->rc, "multipart: %s", c->name);
+
+        if (rc != c->rc) {
+            unit_diag("%d", (int) rc);
+        }
+
+        if (rc == NGX_OK && c->text) {
+            copy = unit_copy(&text);
+            s = parse_text(c->text);
+            unit_is(&copy, &s, "multipart: %s, text", c->name);
+            free(copy.data);
+        }
+
+        free(body.data);
+    }
+
+    bad = 0;
+
+    for (n = unit_rounds(); n; n--) {
+        c = &parts[unit_random(sizeof(parts) / sizeof(parts[0]))];
+
+        type = unit_string(c->type);
+        (void) ngx_sip_media_type(&type, &media);
+
+        text = parse_text(c->body);
+        unit_mutate(&text, SIZE / 2, words, sizeof(words) / sizeof(words[0]));
+        body = unit_copy(&text);
+
+        rc = ngx_sip_multipart(&media, &body, &text);
+
+        if (rc == NGX_OK) {
+            bad += text.data < body.data
+                   || text.data + text.len > body.data + body.len;
+        }
+
+        free(body.data);
+    }
+
+    unit_ok(bad == 0, "multipart: mutations");
+}
+
+
 int
 main(void)
 {
     test_cases();
     test_values();
+    test_parts();
     test_long();
     test_hash();
     test_mutations();

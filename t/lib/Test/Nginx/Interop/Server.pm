@@ -103,6 +103,7 @@ stream {
 
         deny refused.example;
         private_addresses on;
+        unavailable_status 480;
     }
 
     server {
@@ -225,8 +226,8 @@ sub messages {
 
 	# XMPP refuses: service-unavailable, told instead of the 2xx
 
-	is($self->status('sip:nobody@x.example'), 403, 'unknown user'); # ERR-14
-	is($self->status('sip:nurse@x.example'), 403, 'user who is offline');
+	is($self->status('sip:nobody@x.example'), 480, 'unknown user'); # ERR-14
+	is($self->status('sip:nurse@x.example'), 480, 'user who is offline');
 
 	# each message of a batch gets its own answer, in order
 
@@ -234,7 +235,7 @@ sub messages {
 
 	foreach my $n (1 .. 40) {
 		my $user = $n % 5 ? 'juliet' : 'nobody';
-		push @want, $n % 5 ? 202 : 403;
+		push @want, $n % 5 ? 202 : 480;
 		push @request, $romeo->request('MESSAGE',
 			"sip:$user\@x.example", body => "n$n");
 	}
