@@ -23,7 +23,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(108);
+	->has_daemon('openssl')->plan(107);
 
 my $g = Test::Nginx::Gateway->new($t, federation => <<'EOF', workers => 1);
         sip_domain small.test home server=127.0.0.1:%%PORT_8061%% name=s.test

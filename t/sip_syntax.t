@@ -24,12 +24,13 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(117);
+	->has_daemon('openssl')->plan(119);
 
 my $g = Test::Nginx::Gateway->new($t, federation => <<'EOF');
         sip_header_size 32k;
         sip_body_size 16k;
         sip_read_timeout 1s;
+        link_events 2;
         xmpp_domain example.com server=127.0.0.1:%%PORT_8269%%;
         xmpp_domain example.net server=127.0.0.1:%%PORT_8269%%;
         xmpp_domain example.org server=127.0.0.1:%%PORT_8269%%;
@@ -257,6 +258,19 @@ is((grep { $c->response_to($_)->code() == 202 } @q), 10, 'pipelined'); # SP-27
 my $q = $c->build('MESSAGE', 'sip:u@x.test', body => 'split');
 $c->send_split($q->raw(), 1);
 is($c->response_to($q, 20)->code(), 202, 'octet by octet');
+
+# while too much is open, the rest of a request is not read, nor missed
+
+$g->{x}->set(ping_delay => 2);
+@q = map { $c->build('MESSAGE', 'sip:u@x.test', body => "b$_") } 1 .. 3;
+my $last = $q[2]->raw();
+$c->send_raw($q[0]->raw() . $q[1]->raw() . substr($last, 0, 100));
+Test::Nginx::Peers::idle(0.2);
+$c->send_raw(substr($last, 100));
+is((grep { my $r = $c->response_to($_); $r && $r->code() == 202 } @q[0, 1]), 2,
+	'not read for a while');
+$g->{x}->set(ping_delay => 0);
+is($c->response_to($q[2])->code(), 202, 'read then');
 
 is(code(_body => 'x' x 16384), 202, 'largest body'); # SP-08
 is(code(_body => 'x' x 16385), 413, 'body over the limit');

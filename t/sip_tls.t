@@ -24,7 +24,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(92);
+	->has_daemon('openssl')->plan(95);
 
 my %zone = (
 	'_sips._tcp.srv.test' => { SRV => [
@@ -50,6 +50,7 @@ my $g = Test::Nginx::Gateway->new($t, federation => <<'EOF',
         sip_domain two.test server=127.0.0.1:%%PORT_8061%% name=s.test;
         sip_domain plain.test tls=off server=127.0.0.1:%%PORT_8067%%;
         sip_domain *.wild.test server=127.0.0.1:%%PORT_8066%%;
+        sip_domain any.test server=127.0.0.1:%%PORT_8066%% eku=any;
 
         sip_keepalive 500ms;
         sip_idle_timeout 60s;
@@ -106,7 +107,8 @@ $ca->issue($_, %{$shape{$_}}) for keys %shape;
 $t->write_file('ca.crt', $t->read_file('ca.crt')
 	. $t->read_file('anchor.crt'));
 $foreign->issue('foreign', dns => 'names.test');
-$ca->issue('server', dns => 'names.test', eku => 'serverAuth');
+$ca->issue('server', dns => ['names.test', 'any.test'], eku => 'serverAuth');
+$ca->issue('mail', dns => 'any.test', eku => 'emailProtection');
 $ca->issue('srv', dns => 'srv.test');
 $ca->issue('target', dns => 'a.srv.test');
 $ca->issue('wild', dns => 'a.wild.test');
@@ -132,6 +134,12 @@ for (qw/expired selfsigned/) {
 	ok(!from('r@names.test', $_), "client certificate - $_");
 }
 
+# extended key usage: SC-16
+
+isnt(from('r@names.test', 'server') || 403, 202, 'serverAuth alone');
+is(from('r@any.test', 'server'), 202, 'serverAuth alone, eku=any');
+isnt(from('r@any.test', 'mail') || 403, 202, 'emailProtection, eku=any');
+
 # a CA is none in a resumed session either: SEC-23
 
 for my $n (1, 2) {
@@ -141,7 +149,7 @@ for my $n (1, 2) {
 	is($c->transact('MESSAGE', 'sip:u@y.test', from => 'sip:r@names.test',
 		body => 'hi')->code(), 403, "CA - session $n");
 	is($c->tls_info()->{resumed} ? 1 : 0, $n - 1, "CA - session $n resumed");
-	$c->close();
+	$c->close_notify();
 }
 
 is(from('r@a.wild.test', 'wild'), 202, 'wildcard line');
@@ -165,13 +173,14 @@ $c = Test::Nginx::SIP->connect(PeerAddr => '127.0.0.1:' . port(8069));
 is($c->transact('MESSAGE', 'sip:u@y.test', from => 'sip:r@names.test',
 	body => 'hi')->code(), 403, 'no TLS'); # ARC-07
 is($c->transact('MESSAGE', 'sip:u@y.test', from => 'sip:r@plain.test',
-	body => 'hi')->code(), 202, 'no TLS, tls=off');
+	body => 'hi', Via => 'SIP/2.0/TCP plain.test:' . port(8067)
+	. ';branch=z9hG4bKplain;alias')->code(), 202, 'no TLS, tls=off');
 
 $sp = Test::Nginx::SIP::Server->listen('127.0.0.1:' . port(8067), auto => 200);
 $xmpp = home('plain.test');
 $xmpp->send(message('plain.test', 'plain'));
 $m = $sp->wait_request();
-is($m && $m->body(), 'plain', 'to tls=off');
+is($m && $m->body(), 'plain', 'to tls=off, no alias'); # SEC-24
 like($m && $m->header('Via'), qr!^SIP/2\.0/TCP [^;]+;branch=\w+$!, 'Via');
 undef $sp;
 

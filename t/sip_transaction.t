@@ -260,6 +260,8 @@ $s->reply($m, 404, undef, Via => 'SIP/2.0/TLS foreign.test;branch='
 $s->reply($m, 404, undef, headers => ['Via: SIP/2.0/TLS b.test;branch=x']);
 $s->reply($m, 404, undef, CSeq => $m->cseq() . ' OPTIONS');
 $s->reply($m, 404, undef, CSeq => ($m->cseq() + 1) . ' MESSAGE');
+$s->reply($m, 404, undef, CSeq => ($m->cseq() + 2 ** 32) . ' MESSAGE');
+$s->reply($m, $_) for 700, 4294967700; # SP-26, TT-18, TT-32
 is($x->stanza(0.5), undef, 'answers of others');
 
 # on another connection of the same peer

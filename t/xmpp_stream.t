@@ -24,7 +24,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(117);
+	->has_daemon('openssl')->plan(118);
 
 my $g = Test::Nginx::Gateway->new($t, federation => <<'EOF');
         xmpp_domain clear.test server=127.0.0.1:%%PORT_8269%% tls=optional
@@ -128,6 +128,7 @@ is($g->{s}->wait_request(20)->body(), 'names', 'many names');
 # close: XS-22, XT-17
 
 ok($c->close_stream(), 'close is answered');
+is($c->{stream_error}, undef, 'close is no error');
 
 $c = $g->xmpp();
 $c->send(join('', map { $g->message("last $_") } 1 .. 10)

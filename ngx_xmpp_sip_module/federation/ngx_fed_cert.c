@@ -13,7 +13,7 @@
 
 static ngx_int_t ngx_fed_cert_add(ngx_pool_t *pool, ngx_array_t *names,
     ngx_fed_cert_name_e type, const ASN1_STRING *value);
-static ngx_uint_t ngx_fed_cert_is_ca(ngx_connection_t *c, X509 *cert);
+static ngx_uint_t ngx_fed_cert_is_ca(X509 *cert);
 static ngx_int_t ngx_fed_cert_other(ngx_pool_t *pool, ngx_array_t *names,
     OTHERNAME *other);
 
@@ -222,7 +222,7 @@ ngx_fed_cert_problem(ngx_connection_t *c)
     } else if (!ngx_fed_cert_usable(cert, 0) && !ngx_fed_cert_usable(cert, 1)) {
         problem = "extended key usage allows neither TLS server nor client";
 
-    } else if (ngx_fed_cert_is_ca(c, cert)) {
+    } else if (ngx_fed_cert_is_ca(cert)) {
         problem = "it is the certificate of a CA";
     }
 
@@ -234,19 +234,17 @@ ngx_fed_cert_problem(ngx_connection_t *c)
 
 /*
  * A certificate that can issue others is not one of a server (RFC 6120,
- * 13.7.1.1), unless it is itself what was configured as trusted.
+ * 13.7.1.1), unless it is itself what was configured as trusted: one that is
+ * self-signed and verifies is.  (A session that is resumed has no chain to
+ * look at.)
  */
 
 static ngx_uint_t
-ngx_fed_cert_is_ca(ngx_connection_t *c, X509 *cert)
+ngx_fed_cert_is_ca(X509 *cert)
 {
-    STACK_OF(X509)  *chain;
+    uint32_t  flags;
 
-    if (!(X509_get_extension_flags(cert) & EXFLAG_CA)) {
-        return 0;
-    }
+    flags = X509_get_extension_flags(cert);
 
-    chain = SSL_get0_verified_chain(c->ssl->connection);
-
-    return chain && sk_X509_num(chain) > 1;
+    return (flags & EXFLAG_CA) && !(flags & EXFLAG_SS);
 }

@@ -269,6 +269,14 @@ ngx_fed_link_read_handler(ngx_event_t *rev)
         if (link->closed) {
             return;
         }
+
+        if (!rev->ready) {
+            if (ngx_handle_read_event(rev, 0) != NGX_OK) {
+                ngx_fed_link_close(link, "no event");
+            }
+
+            return;
+        }
     }
 
     /* let others have their turn */

@@ -17,6 +17,7 @@
 #define NGX_SIP_PONG_TIMEOUT   10000           /* RFC 5626, 4.4.1 */
 
 
+static void ngx_sip_handshake_timeout(ngx_fed_link_t *link);
 static void ngx_sip_input(ngx_fed_link_t *link);
 static void ngx_sip_secured(ngx_fed_link_t *link);
 static void ngx_sip_quit(ngx_fed_link_t *link);
@@ -74,6 +75,82 @@ ngx_sip_conn_create(ngx_sip_ctx_t *ctx, ngx_connection_t *c,
     }
 
     return conn;
+}
+
+
+/*
+ * Makes a SIP connection of one that was dialled for a domain.  Returns NULL
+ * if there is no memory: the connection is then closed.
+ */
+
+ngx_sip_conn_t *
+ngx_sip_conn_dialled(ngx_sip_ctx_t *ctx, ngx_connection_t *c, ngx_str_t *name)
+{
+    ngx_sip_conn_t  *conn;
+
+    conn = ngx_sip_conn_create(ctx, c, NULL);
+
+    if (conn == NULL) {
+        ngx_sip_conn_discard(c);
+        return NULL;
+    }
+
+    ngx_sip_conn_name(conn, name);
+
+    ngx_queue_insert_tail(&ctx->conns, &conn->queue);
+
+    return conn;
+}
+
+
+/* Closes what was dialled for nothing. */
+
+void
+ngx_sip_conn_discard(ngx_connection_t *c)
+{
+    ngx_pool_t  *pool;
+
+    pool = c->pool;
+
+    ngx_close_connection(c);
+    ngx_destroy_pool(pool);
+}
+
+
+/* Sets the name of the peer's domain, for log lines. */
+
+void
+ngx_sip_conn_name(ngx_sip_conn_t *conn, ngx_str_t *name)
+{
+    ngx_str_t  *peer;
+
+    peer = &conn->link->peer;
+
+    peer->data = ngx_pstrdup(conn->link->pool, name);
+    peer->len = peer->data ? name->len : 0;
+}
+
+
+/* Begins TLS on a dialled connection, with its name as SNI (RFC 5922, 7.8). */
+
+void
+ngx_sip_conn_secure(ngx_sip_conn_t *conn)
+{
+    ngx_fed_conf_t  *fcf;
+
+    fcf = conn->ctx->conf;
+
+    ngx_fed_link_set_timeout(conn->link, fcf->handshake_timeout,
+                             ngx_sip_handshake_timeout, 0);
+
+    ngx_fed_link_secure(conn->link, fcf->sip_ssl, 1, &conn->link->peer);
+}
+
+
+static void
+ngx_sip_handshake_timeout(ngx_fed_link_t *link)
+{
+    ngx_fed_link_close(link, "TLS handshake timed out");
 }
 
 

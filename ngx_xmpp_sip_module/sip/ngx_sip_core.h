@@ -263,6 +263,11 @@ extern const ngx_sip_dialect_t  ngx_sip_dialect_simple;
 
 ngx_sip_conn_t *ngx_sip_conn_create(ngx_sip_ctx_t *ctx, ngx_connection_t *c,
     ngx_stream_session_t *s);
+ngx_sip_conn_t *ngx_sip_conn_dialled(ngx_sip_ctx_t *ctx, ngx_connection_t *c,
+    ngx_str_t *name);
+void ngx_sip_conn_discard(ngx_connection_t *c);
+void ngx_sip_conn_name(ngx_sip_conn_t *conn, ngx_str_t *name);
+void ngx_sip_conn_secure(ngx_sip_conn_t *conn);
 void ngx_sip_conn_ready(ngx_sip_conn_t *conn);
 void ngx_sip_conn_settle(ngx_sip_conn_t *conn);
 
@@ -342,7 +347,6 @@ void ngx_sip_peer_secured(ngx_sip_conn_t *conn);
 void ngx_sip_peer_closed(ngx_sip_conn_t *conn);
 void ngx_sip_peer_alias(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_str_t *name, ngx_fed_domain_t *domain);
-void ngx_sip_peer_name(ngx_sip_conn_t *conn, ngx_str_t *name);
 void ngx_sip_peers_free(ngx_sip_ctx_t *ctx);
 
 /* ngx_sip_thread.c */

@@ -137,7 +137,7 @@ ngx_sip_may_speak(ngx_sip_conn_t *conn, ngx_str_t *name,
     conn->spoken_domain = domain;
 
     if (conn->link->peer.len == 0) {
-        ngx_sip_peer_name(conn, name);
+        ngx_sip_conn_name(conn, name);
     }
 
     return NGX_OK;

@@ -24,7 +24,6 @@ static void ngx_sip_peer_dial_handler(ngx_fed_dial_t *dial,
     ngx_connection_t *c);
 static ngx_uint_t ngx_sip_peer_connected(ngx_sip_peer_t *peer,
     ngx_connection_t *c);
-static void ngx_sip_peer_handshake_timeout(ngx_fed_link_t *link);
 static void ngx_sip_peer_up(ngx_sip_conn_t *conn);
 static void ngx_sip_peer_failed(ngx_sip_peer_t *peer);
 static void ngx_sip_peer_rest(ngx_sip_peer_t *peer);
@@ -248,7 +247,6 @@ ngx_sip_peer_dial(ngx_sip_peer_t *peer)
 static void
 ngx_sip_peer_dial_handler(ngx_fed_dial_t *dial, ngx_connection_t *c)
 {
-    ngx_pool_t      *pool;
     ngx_sip_ctx_t   *ctx;
     ngx_sip_conn_t  *conn;
     ngx_sip_peer_t  *peer;
@@ -264,21 +262,20 @@ ngx_sip_peer_dial_handler(ngx_fed_dial_t *dial, ngx_connection_t *c)
 
     /* what is connected already would have been used if it were of use */
 
-    conn = ngx_sip_peer_connected(peer, c) ? NULL
-                                           : ngx_sip_conn_create(ctx, c, NULL);
+    if (ngx_sip_peer_connected(peer, c)) {
+        ngx_sip_conn_discard(c);
+        ngx_fed_dial_next(dial);
+        return;
+    }
+
+    conn = ngx_sip_conn_dialled(ctx, c, &peer->sn.str);
 
     if (conn == NULL) {
-        pool = c->pool;
-        ngx_close_connection(c);
-        ngx_destroy_pool(pool);
         ngx_fed_dial_next(dial);
         return;
     }
 
     conn->peer = peer;
-    ngx_sip_peer_name(conn, &peer->sn.str);
-
-    ngx_queue_insert_tail(&ctx->conns, &conn->queue);
 
     peer->connecting = conn;
     peer->socklen = ngx_min(c->socklen, (socklen_t) sizeof(ngx_sockaddr_t));
@@ -296,10 +293,7 @@ ngx_sip_peer_dial_handler(ngx_fed_dial_t *dial, ngx_connection_t *c)
         return;
     }
 
-    ngx_fed_link_set_timeout(conn->link, ctx->conf->handshake_timeout,
-                             ngx_sip_peer_handshake_timeout, 0);
-
-    ngx_fed_link_secure(conn->link, ctx->conf->sip_ssl, 1, &peer->sn.str);
+    ngx_sip_conn_secure(conn);
 }
 
 
@@ -327,27 +321,6 @@ ngx_sip_peer_connected(ngx_sip_peer_t *peer, ngx_connection_t *c)
     }
 
     return 0;
-}
-
-
-/* For log lines; the connection may outlive the peer's name. */
-
-void
-ngx_sip_peer_name(ngx_sip_conn_t *conn, ngx_str_t *name)
-{
-    ngx_str_t  *peer;
-
-    peer = &conn->link->peer;
-
-    peer->data = ngx_pstrdup(conn->link->pool, name);
-    peer->len = peer->data ? name->len : 0;
-}
-
-
-static void
-ngx_sip_peer_handshake_timeout(ngx_fed_link_t *link)
-{
-    ngx_fed_link_close(link, "TLS handshake timed out");
 }
 
 

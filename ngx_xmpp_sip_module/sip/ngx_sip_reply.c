@@ -36,7 +36,6 @@ struct ngx_sip_reply_s {
 
 static void ngx_sip_reply_dial_handler(ngx_fed_dial_t *dial,
     ngx_connection_t *c);
-static void ngx_sip_reply_timeout(ngx_fed_link_t *link);
 static void ngx_sip_reply_write(ngx_sip_reply_t *reply);
 static void ngx_sip_reply_free(ngx_sip_reply_t *reply);
 
@@ -121,7 +120,6 @@ ngx_sip_reply(ngx_sip_server_t *server, ngx_str_t *data)
 static void
 ngx_sip_reply_dial_handler(ngx_fed_dial_t *dial, ngx_connection_t *c)
 {
-    ngx_pool_t       *pool;
     ngx_sip_ctx_t    *ctx;
     ngx_sip_conn_t   *conn;
     ngx_sip_reply_t  *reply;
@@ -137,12 +135,9 @@ ngx_sip_reply_dial_handler(ngx_fed_dial_t *dial, ngx_connection_t *c)
         return;
     }
 
-    conn = ngx_sip_conn_create(ctx, c, NULL);
+    conn = ngx_sip_conn_dialled(ctx, c, &reply->name);
 
     if (conn == NULL) {
-        pool = c->pool;
-        ngx_close_connection(c);
-        ngx_destroy_pool(pool);
         ngx_sip_reply_free(reply);
         return;
     }
@@ -150,26 +145,12 @@ ngx_sip_reply_dial_handler(ngx_fed_dial_t *dial, ngx_connection_t *c)
     conn->reply = reply;
     reply->conn = conn;
 
-    ngx_sip_peer_name(conn, &reply->name);
-
-    ngx_queue_insert_tail(&ctx->conns, &conn->queue);
-
     if (reply->domain->tls == NGX_FED_TLS_OFF) {
         ngx_sip_reply_write(reply);
         return;
     }
 
-    ngx_fed_link_set_timeout(conn->link, ctx->conf->handshake_timeout,
-                             ngx_sip_reply_timeout, 0);
-
-    ngx_fed_link_secure(conn->link, ctx->conf->sip_ssl, 1, &reply->name);
-}
-
-
-static void
-ngx_sip_reply_timeout(ngx_fed_link_t *link)
-{
-    ngx_fed_link_close(link, "TLS handshake timed out");
+    ngx_sip_conn_secure(conn);
 }
 
 

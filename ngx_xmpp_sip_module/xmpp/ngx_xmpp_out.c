@@ -71,6 +71,7 @@ static void ngx_xmpp_out_end(ngx_xmpp_stream_t *stream);
 static void ngx_xmpp_out_backoff(ngx_xmpp_remote_t *remote);
 static void ngx_xmpp_out_timer_handler(ngx_event_t *ev);
 static void ngx_xmpp_out_release(ngx_xmpp_remote_t *remote);
+static void ngx_xmpp_out_free(ngx_xmpp_remote_t *remote);
 
 
 static const ngx_xmpp_xml_ops_t  ngx_xmpp_out_xml = {
@@ -1615,6 +1616,20 @@ ngx_xmpp_out_release(ngx_xmpp_remote_t *remote)
         return;
     }
 
+    ngx_xmpp_out_free(remote);
+}
+
+
+static void
+ngx_xmpp_out_free(ngx_xmpp_remote_t *remote)
+{
+    ngx_queue_t       *q;
+    ngx_xmpp_route_t  *route;
+
+    if (remote->timer.timer_set) {
+        ngx_del_timer(&remote->timer);
+    }
+
     for (q = ngx_queue_head(&remote->routes);
          q != ngx_queue_sentinel(&remote->routes);
          q = ngx_queue_next(q))
@@ -1640,18 +1655,13 @@ ngx_xmpp_out_release(ngx_xmpp_remote_t *remote)
 void
 ngx_xmpp_out_exit(ngx_xmpp_t *xmpp)
 {
-    ngx_str_node_t     *sn;
     ngx_rbtree_t       *tree;
-    ngx_xmpp_remote_t  *remote;
+    ngx_rbtree_node_t  *node;
 
     tree = &xmpp->remotes;
 
     while (tree->root != tree->sentinel) {
-
-        sn = (ngx_str_node_t *) ngx_rbtree_min(tree->root, tree->sentinel);
-        remote = ngx_xmpp_out_of(sn);
-
-        ngx_rbtree_delete(tree, &sn->node);
-        ngx_destroy_pool(remote->pool);
+        node = ngx_rbtree_min(tree->root, tree->sentinel);
+        ngx_xmpp_out_free(ngx_xmpp_out_of(node));
     }
 }
