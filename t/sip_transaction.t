@@ -132,7 +132,8 @@ for my $uri (qw/sip:x.test sip:u@x.test sip:nobody@x.test sip:127.0.0.1/) {
 	is(join(' ', map { $_ . ':' . $r->header($_) } qw/Allow Accept
 		Accept-Encoding Accept-Language Supported/),
 		'Allow:OPTIONS, MESSAGE, CANCEL Accept:text/plain;charset=UTF-8,'
-		. ' multipart/alternative, multipart/mixed Accept-Encoding:identity Accept-Language:en Supported:',
+		. ' multipart/alternative, multipart/mixed'
+		. ' Accept-Encoding:identity Accept-Language:en Supported:',
 		"OPTIONS $uri - capabilities");
 }
 

@@ -1,8 +1,9 @@
 
 /*
  * Tests of ngx_sip_parse.c, ngx_sip_field.c, ngx_sip_multipart.c and
- * ngx_sip_hash.c: the messages of RFC 4475 (TT-01 .. TT-49), the syntax rules SP-01 .. SP-29, framing at every
- * split, mutations.
+ * ngx_sip_hash.c: the messages of RFC 4475 (TT-01 .. TT-49), the syntax rules
+ * SP-01 .. SP-29, framing at every split, bodies of several parts (IM-41),
+ * mutations.
  */
 
 
