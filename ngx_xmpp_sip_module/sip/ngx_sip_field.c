@@ -273,6 +273,7 @@ ngx_sip_via(u_char **pos, u_char *last, ngx_sip_via_t *via)
         start = ngx_sip_lws(p + 1, last);
     }
 
+    p = start + via->transport.len;
     start = ngx_sip_lws(p, last);
 
     if (start == p) {
