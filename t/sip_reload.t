@@ -23,7 +23,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(15);
+	->has_daemon('openssl')->plan(17);
 
 my $g = Test::Nginx::Gateway->new($t, workers => 1);
 
@@ -80,6 +80,32 @@ ok($partial->eof_within(3), 'then its link is closed');
 $x->set(pings => 1);
 is($g->sip()->transact('MESSAGE', 'sip:u@x.test', body => 'new')->code(), 202,
 	'after');
+
+# a link that is never idle: no more is read from it, what is open is finished
+
+$x->set(ping_delay => 0.2);
+my $eager = $g->sip();
+my ($sent, @open) = (0);
+my $more;
+
+$more = sub {
+	return if $eager->closed() || $sent++ > 100;
+	push @open, $eager->request('MESSAGE', 'sip:u@x.test', body => "e$sent");
+	Test::Nginx::Peers::after(0.05, $more);
+};
+
+$more->();
+Test::Nginx::Peers::wait_until(sub { $sent > 5 });
+$t->reload();
+ok($eager->eof_within(3), 'link that is never idle is closed');
+
+my %code;
+$code{$_ ? $_->code() : 'none'}++
+	for map { $eager->response_to($_, 0) } @open;
+cmp_ok($code{202} || 0, '>', 4, 'what was open on it is finished');
+
+undef $more;
+$x->set(ping_delay => 0);
 
 $t->stop();
 

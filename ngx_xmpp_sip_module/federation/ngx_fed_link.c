@@ -215,7 +215,7 @@ ngx_fed_link_read_handler(ngx_event_t *rev)
             return;
         }
 
-        if (ngx_fed_link_overloaded(link)) {
+        if (link->paused || ngx_fed_link_overloaded(link)) {
             link->paused = 1;
             return;
         }
@@ -266,7 +266,7 @@ ngx_fed_link_read_handler(ngx_event_t *rev)
 
         link->ops->input(link);
 
-        if (link->closed) {
+        if (link->closed || link->paused) {
             return;
         }
 
@@ -382,6 +382,15 @@ ngx_fed_link_resume(ngx_fed_link_t *link)
     link->paused = 0;
 
     ngx_post_event(link->connection->read, &ngx_posted_events);
+}
+
+
+/* Reads no more until one of the events that came on the link is done. */
+
+void
+ngx_fed_link_pause(ngx_fed_link_t *link)
+{
+    link->paused = 1;
 }
 
 

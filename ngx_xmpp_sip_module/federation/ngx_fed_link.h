@@ -99,6 +99,7 @@ void ngx_fed_link_secure(ngx_fed_link_t *link, ngx_ssl_t *ssl,
 void ngx_fed_link_set_timeout(ngx_fed_link_t *link, ngx_msec_t timeout,
     void (*handler)(ngx_fed_link_t *link), ngx_uint_t cancelable);
 void ngx_fed_link_busy(ngx_fed_link_t *link, ngx_uint_t busy);
+void ngx_fed_link_pause(ngx_fed_link_t *link);
 
 void ngx_fed_link_shutdown(ngx_fed_link_t *link, const char *reason);
 void ngx_fed_link_close(ngx_fed_link_t *link, const char *reason);

@@ -203,6 +203,13 @@ ngx_sip_input(ngx_fed_link_t *link)
 
     while (b->pos < b->last && !link->closing) {
 
+        /* what comes now is for the processes that stay */
+
+        if (ngx_exiting && conn->nservers && conn->nclients == 0) {
+            ngx_fed_link_pause(link);
+            return;
+        }
+
         if (conn->skip) {
             n = ngx_min(conn->skip, (size_t) (b->last - b->pos));
             conn->skip -= n;
