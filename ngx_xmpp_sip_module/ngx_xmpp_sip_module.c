@@ -27,11 +27,6 @@ typedef ngx_stream_ssl_conf_t  ngx_xmpp_sip_ssl_conf_t;
 
 
 typedef struct {
-    ngx_array_t                   federations;   /* ngx_fed_conf_t * */
-} ngx_xmpp_sip_main_conf_t;
-
-
-typedef struct {
     ngx_fed_conf_t               *fcf;
     ngx_fed_leg_t                *leg;           /* NULL: not ours */
     ngx_str_t                     name;
@@ -371,9 +366,9 @@ ngx_xmpp_sip_preconfiguration(ngx_conf_t *cf)
 static void *
 ngx_xmpp_sip_create_main_conf(ngx_conf_t *cf)
 {
-    ngx_xmpp_sip_main_conf_t  *smcf;
+    ngx_fed_main_conf_t  *smcf;
 
-    smcf = ngx_pcalloc(cf->pool, sizeof(ngx_xmpp_sip_main_conf_t));
+    smcf = ngx_pcalloc(cf->pool, sizeof(ngx_fed_main_conf_t));
     if (smcf == NULL) {
         return NULL;
     }
@@ -410,9 +405,9 @@ ngx_xmpp_sip_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
 {
     ngx_xmpp_sip_srv_conf_t *conf = child;
 
-    ngx_uint_t                  i;
-    ngx_fed_conf_t            **fcf;
-    ngx_xmpp_sip_main_conf_t   *smcf;
+    ngx_uint_t              i;
+    ngx_fed_conf_t        **fcf;
+    ngx_fed_main_conf_t    *smcf;
 
     if (conf->leg == NULL) {
         return NGX_CONF_OK;
@@ -578,7 +573,7 @@ ngx_xmpp_sip_postconfiguration(ngx_conf_t *cf)
     ngx_uint_t                    i;
     ngx_fed_conf_t              **fcf;
     ngx_fed_domain_t             *domain;
-    ngx_xmpp_sip_main_conf_t     *smcf;
+    ngx_fed_main_conf_t          *smcf;
     ngx_stream_core_srv_conf_t   *cscf;
 
     smcf = ngx_stream_conf_get_module_main_conf(cf, ngx_xmpp_sip_module);
@@ -628,13 +623,13 @@ ngx_xmpp_sip_postconfiguration(ngx_conf_t *cf)
 static char *
 ngx_xmpp_sip_federation(ngx_conf_t *cf, ngx_command_t *cmd, void *dummy)
 {
-    char                       *rv;
-    ngx_str_t                  *value;
-    ngx_uint_t                  i;
-    ngx_conf_t                  pcf;
-    ngx_fed_conf_t             *fcf, **fcfp;
-    ngx_stream_conf_ctx_t      *ctx;
-    ngx_xmpp_sip_main_conf_t   *smcf;
+    char                   *rv;
+    ngx_str_t              *value;
+    ngx_uint_t              i;
+    ngx_conf_t              pcf;
+    ngx_fed_conf_t         *fcf, **fcfp;
+    ngx_fed_main_conf_t    *smcf;
+    ngx_stream_conf_ctx_t  *ctx;
 
     value = cf->args->elts;
 
@@ -1304,7 +1299,8 @@ ngx_xmpp_sip_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "invalid value \"%V\", it must be 403 or 480", &value[1]);
+                       "invalid value \"%V\", it must be 403 or 480",
+                       &value[1]);
 
     return NGX_CONF_ERROR;
 }
@@ -1336,7 +1332,7 @@ ngx_xmpp_sip_password_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 static ngx_int_t
 ngx_xmpp_sip_init_module(ngx_cycle_t *cycle)
 {
-    ngx_xmpp_sip_main_conf_t  *smcf;
+    ngx_fed_main_conf_t  *smcf;
 
     smcf = ngx_stream_cycle_get_module_main_conf(cycle, ngx_xmpp_sip_module);
 
@@ -1351,9 +1347,9 @@ ngx_xmpp_sip_init_module(ngx_cycle_t *cycle)
 static ngx_int_t
 ngx_xmpp_sip_init_process(ngx_cycle_t *cycle)
 {
-    ngx_uint_t                  i;
-    ngx_fed_conf_t            **fcf;
-    ngx_xmpp_sip_main_conf_t   *smcf;
+    ngx_uint_t              i;
+    ngx_fed_conf_t        **fcf;
+    ngx_fed_main_conf_t    *smcf;
 
     if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
     {
@@ -1388,9 +1384,9 @@ ngx_xmpp_sip_init_process(ngx_cycle_t *cycle)
 static void
 ngx_xmpp_sip_exit_process(ngx_cycle_t *cycle)
 {
-    ngx_uint_t                  i;
-    ngx_fed_conf_t            **fcf;
-    ngx_xmpp_sip_main_conf_t   *smcf;
+    ngx_uint_t              i;
+    ngx_fed_conf_t        **fcf;
+    ngx_fed_main_conf_t    *smcf;
 
     if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
     {

@@ -51,7 +51,7 @@ for my $name (@params) {
 
 for my $name (@vars) {
 	ok($docs =~ /`\$$name`/, "\$$name - docs");
-	ok($tests =~ /\$$name\b/, "\$$name - test");
+	ok($tests =~ /\$$name(?:\b|(?<=_))/, "\$$name - test");
 }
 
 done_testing();

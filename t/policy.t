@@ -16,6 +16,7 @@ BEGIN { use FindBin; chdir($FindBin::Bin); }
 use lib 'lib';
 use Test::Nginx;
 use Test::Nginx::Gateway;
+use Test::Nginx::Stream;
 
 ###############################################################################
 
@@ -23,7 +24,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(22);
+	->has_daemon('openssl')->plan(23);
 
 my $g = Test::Nginx::Gateway->new($t, stream => <<'EOF', xmpp => 'rate=5r/s',
 
@@ -36,6 +37,14 @@ my $g = Test::Nginx::Gateway->new($t, stream => <<'EOF', xmpp => 'rate=5r/s',
     map $federation_xmpp_user $friend {
         default      1;
         ~^foe@       0;
+    }
+
+    server {
+        listen 127.0.0.1:%%PORT_8080%%;
+        return "$federation_counter_test_s2x_accepted
+                $federation_counter_test_s2x_refused
+                $federation_counter_test_s2x_late
+                $federation_counter_test_nonesuch";
     }
 
 EOF
@@ -116,6 +125,11 @@ Test::Nginx::Peers::wait_until(sub {
 
 is($seen{ok} + $seen{no}, 20, 'rate - each has an outcome');
 cmp_ok($seen{no}, '>', 5, 'rate - refused'); # SEC-26
+
+# counters
+
+like(Test::Nginx::Stream::stream('127.0.0.1:' . Test::Nginx::port(8080))
+	->read(), qr/^2\s+4\s+0\s+$/, 'counters');
 
 undef $sip;
 undef $xmpp;

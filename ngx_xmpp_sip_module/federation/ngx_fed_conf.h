@@ -85,7 +85,7 @@ struct ngx_fed_conf_s {
     ngx_msec_t                    sip_keepalive;
     ngx_msec_t                    xmpp_idle_timeout;
     ngx_msec_t                    sip_idle_timeout;
-    ngx_msec_t                    sip_read_timeout;    /* of a partial message */
+    ngx_msec_t                    sip_read_timeout;    /* of a part of one */
     ngx_msec_t                    reconnect_delay;     /* doubles */
     ngx_msec_t                    reconnect_max;
 
@@ -112,6 +112,11 @@ struct ngx_fed_conf_s {
     void                         *sip_data;
     void                         *zone_data;
 };
+
+
+typedef struct {
+    ngx_array_t                   federations;   /* ngx_fed_conf_t * */
+} ngx_fed_main_conf_t;
 
 
 extern ngx_module_t  ngx_xmpp_sip_module;

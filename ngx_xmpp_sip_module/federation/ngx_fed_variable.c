@@ -36,6 +36,9 @@ static ngx_int_t ngx_fed_variable_text(ngx_stream_session_t *s,
     ngx_stream_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_fed_variable_status(ngx_stream_session_t *s,
     ngx_stream_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_fed_variable_counter(ngx_stream_session_t *s,
+    ngx_stream_variable_value_t *v, uintptr_t data);
+static ngx_uint_t ngx_fed_variable_skip(ngx_str_t *name, ngx_str_t *part);
 static ngx_int_t ngx_fed_variable_time(ngx_stream_session_t *s,
     ngx_stream_variable_value_t *v, uintptr_t data);
 
@@ -95,7 +98,20 @@ static ngx_stream_variable_t  ngx_fed_variables[] = {
     { ngx_string("federation_time"), NULL, ngx_fed_variable_time,
       0, NGX_STREAM_VAR_NOCACHEABLE, 0 },
 
+    { ngx_string("federation_counter_"), NULL, ngx_fed_variable_counter,
+      0, NGX_STREAM_VAR_NOCACHEABLE|NGX_STREAM_VAR_PREFIX, 0 },
+
       ngx_stream_null_variable
+};
+
+
+/* in the order of ngx_fed_count_e */
+
+static ngx_str_t  ngx_fed_variable_counts[] = {
+    ngx_string("accepted"),
+    ngx_string("refused"),
+    ngx_string("failed"),
+    ngx_string("late")
 };
 
 
@@ -199,6 +215,100 @@ ngx_fed_variable_which(ngx_fed_event_t *ev, uintptr_t data)
     default: /* NGX_FED_VAR_XMPP */
         return (ev->source == ev->conf->sip) ? &ev->to : &ev->from;
     }
+}
+
+
+/*
+ * A counter of the zone, found in any session: the name goes on with that of
+ * the federation, the direction, and the counter.
+ */
+
+static ngx_int_t
+ngx_fed_variable_counter(ngx_stream_session_t *s,
+    ngx_stream_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t            *name, rest;
+    ngx_uint_t            i, j;
+    ngx_fed_leg_t        *source;
+    ngx_fed_conf_t      **fcf;
+    ngx_fed_main_conf_t  *fmcf;
+
+    static ngx_str_t  s2x = ngx_string("s2x");
+    static ngx_str_t  x2s = ngx_string("x2s");
+
+    name = (ngx_str_t *) data;
+
+    fmcf = ngx_stream_get_module_main_conf(s, ngx_xmpp_sip_module);
+    fcf = fmcf->federations.elts;
+
+    for (i = 0; i < fmcf->federations.nelts; i++) {
+
+        rest.data = name->data + sizeof("federation_counter_") - 1;
+        rest.len = name->len - (sizeof("federation_counter_") - 1);
+
+        if (!ngx_fed_variable_skip(&rest, &fcf[i]->name)) {
+            continue;
+        }
+
+        if (ngx_fed_variable_skip(&rest, &s2x)) {
+            source = fcf[i]->sip;
+
+        } else if (ngx_fed_variable_skip(&rest, &x2s)) {
+            source = fcf[i]->xmpp;
+
+        } else {
+            continue;
+        }
+
+        for (j = 0; j < NGX_FED_COUNTS; j++) {
+
+            if (rest.len != ngx_fed_variable_counts[j].len
+                || ngx_memcmp(rest.data, ngx_fed_variable_counts[j].data,
+                              rest.len)
+                   != 0)
+            {
+                continue;
+            }
+
+            v->data = ngx_pnalloc(s->connection->pool, NGX_INT_T_LEN);
+            if (v->data == NULL) {
+                return NGX_ERROR;
+            }
+
+            v->len = ngx_sprintf(v->data, "%ui",
+                                 ngx_fed_zone_counter(fcf[i], NGX_FED_MESSAGE,
+                                                      source, j))
+                     - v->data;
+            v->valid = 1;
+            v->no_cacheable = 0;
+            v->not_found = 0;
+
+            return NGX_OK;
+        }
+    }
+
+    v->not_found = 1;
+
+    return NGX_OK;
+}
+
+
+/* Takes a part and the "_" after it off the beginning of a name. */
+
+static ngx_uint_t
+ngx_fed_variable_skip(ngx_str_t *name, ngx_str_t *part)
+{
+    if (name->len <= part->len
+        || name->data[part->len] != '_'
+        || ngx_strncasecmp(name->data, part->data, part->len) != 0)
+    {
+        return 0;
+    }
+
+    name->data += part->len + 1;
+    name->len -= part->len + 1;
+
+    return 1;
 }
 
 
