@@ -28,7 +28,7 @@ my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
 
 my $g = Test::Nginx::Gateway->new($t, federation => <<'EOF');
         xmpp_domain third.test server=127.0.0.1:%%PORT_8269%%;
-        confirm_timeout 1500ms;
+        confirm_timeout 2500ms;
         trying_timeout 300ms;
 EOF
 

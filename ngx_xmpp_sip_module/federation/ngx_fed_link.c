@@ -39,6 +39,7 @@ static int ngx_fed_link_verify(int ok, X509_STORE_CTX *store);
 static void ngx_fed_link_finish(ngx_fed_link_t *link);
 static void ngx_fed_link_finish_ssl(ngx_connection_t *c);
 static void ngx_fed_link_linger_handler(ngx_event_t *rev);
+static void ngx_fed_link_end(ngx_fed_link_t *link);
 static void ngx_fed_link_empty_handler(ngx_event_t *ev);
 static void ngx_fed_link_silence(ngx_stream_session_t *s);
 static void ngx_fed_link_cleanup(void *data);
@@ -836,7 +837,10 @@ ngx_fed_link_finish_ssl(ngx_connection_t *c)
     c->write->handler = ngx_fed_link_linger_handler;
 
     if (ngx_shutdown_socket(c->fd, NGX_WRITE_SHUTDOWN) == -1) {
-        ngx_fed_link_linger_handler(c->read);
+
+        /* the peer is gone already */
+
+        ngx_fed_link_end(ngx_fed_link_get(c));
         return;
     }
 
@@ -869,7 +873,15 @@ ngx_fed_link_linger_handler(ngx_event_t *rev)
         }
     }
 
+    ngx_fed_link_end(link);
+}
+
+
+static void
+ngx_fed_link_end(ngx_fed_link_t *link)
+{
     link->lingering = 0;
+
     ngx_post_event(&link->flush, &ngx_posted_events);
 }
 

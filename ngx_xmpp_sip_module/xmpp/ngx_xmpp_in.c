@@ -656,7 +656,7 @@ ngx_xmpp_pair_proven(ngx_xmpp_pair_t *pair, const char *how)
     if (stream->nproven == 1) {
         stream->last = ngx_current_msec;
 
-        if (!stream->close_sent) {
+        if (!stream->close_sent && !stream->quit) {
             ngx_xmpp_stream_alive(stream);
         }
     }
