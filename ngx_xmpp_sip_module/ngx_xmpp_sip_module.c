@@ -49,7 +49,6 @@ static char *ngx_xmpp_sip_merge_xmpp(ngx_conf_t *cf,
 static char *ngx_xmpp_sip_merge_sip(ngx_conf_t *cf,
     ngx_xmpp_sip_srv_conf_t *conf);
 static ngx_uint_t ngx_xmpp_sip_listens_ssl(ngx_conf_t *cf);
-static int ngx_xmpp_sip_verify_callback(int ok, X509_STORE_CTX *store);
 
 static char *ngx_xmpp_sip_federation(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -469,17 +468,10 @@ ngx_xmpp_sip_merge_xmpp(ngx_conf_t *cf, ngx_xmpp_sip_srv_conf_t *conf)
 
     SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
 
-    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, ngx_xmpp_sip_verify_callback);
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, ngx_fed_link_verify);
     SSL_CTX_set_purpose(ctx, X509_PURPOSE_ANY);
 
     return NGX_CONF_OK;
-}
-
-
-static int
-ngx_xmpp_sip_verify_callback(int ok, X509_STORE_CTX *store)
-{
-    return 1;
 }
 
 

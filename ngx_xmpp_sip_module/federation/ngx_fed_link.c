@@ -35,7 +35,6 @@ static void ngx_fed_link_resume(ngx_fed_link_t *link);
 static void ngx_fed_link_flush(ngx_fed_link_t *link);
 static void ngx_fed_link_handshake(ngx_fed_link_t *link);
 static void ngx_fed_link_handshake_handler(ngx_connection_t *c);
-static int ngx_fed_link_verify(int ok, X509_STORE_CTX *store);
 static void ngx_fed_link_finish(ngx_fed_link_t *link);
 static void ngx_fed_link_finish_ssl(ngx_connection_t *c);
 static void ngx_fed_link_linger_handler(ngx_event_t *rev);
@@ -673,7 +672,9 @@ ngx_fed_link_handshake(ngx_fed_link_t *link)
 }
 
 
-static int
+/* OpenSSL's callback that takes any certificate: its result is kept. */
+
+int
 ngx_fed_link_verify(int ok, X509_STORE_CTX *store)
 {
     return 1;

@@ -96,6 +96,7 @@ ngx_int_t ngx_fed_link_grow(ngx_fed_link_t *link, size_t size);
 
 void ngx_fed_link_secure(ngx_fed_link_t *link, ngx_ssl_t *ssl,
     ngx_uint_t client, ngx_str_t *sni);
+int ngx_fed_link_verify(int ok, X509_STORE_CTX *store);
 void ngx_fed_link_set_timeout(ngx_fed_link_t *link, ngx_msec_t timeout,
     void (*handler)(ngx_fed_link_t *link), ngx_uint_t cancelable);
 void ngx_fed_link_busy(ngx_fed_link_t *link, ngx_uint_t busy);

@@ -36,8 +36,7 @@ typedef struct {
 
 typedef enum {
     NGX_FED_ANSWER_STANZA = 0,    /* iq result or error, or a bounce */
-    NGX_FED_ANSWER_RESPONSE,      /* SIP final response */
-    NGX_FED_ANSWER_VERIFY         /* free for the XMPP leg's use */
+    NGX_FED_ANSWER_RESPONSE       /* SIP final response */
 } ngx_fed_answer_e;
 
 

@@ -41,7 +41,6 @@ static void ngx_xmpp_stanza_condition(ngx_xmpp_element_t *el,
 static void ngx_xmpp_stanza_refuse(ngx_xmpp_stream_t *stream,
     ngx_xmpp_element_t *el, ngx_fed_address_t *from, ngx_fed_address_t *to,
     ngx_fed_condition_e condition, ngx_fed_error_type_e type);
-static ngx_uint_t ngx_xmpp_stanza_masked(ngx_fed_event_t *ev);
 static ngx_str_t ngx_xmpp_stanza_uri(ngx_fed_event_t *ev, ngx_str_t *uri);
 
 
@@ -404,13 +403,6 @@ ngx_xmpp_stanza_done(ngx_fed_event_t *ev)
     text = ev->outcome.text;
     error = ngx_fed_error_condition(&ev->outcome);
 
-    if (ngx_xmpp_stanza_masked(ev)) {
-        error.condition = NGX_FED_SERVICE_UNAVAILABLE;
-        error.type = NGX_FED_TYPE_CANCEL;
-        error.address = 0;
-        ngx_str_null(&text);
-    }
-
     if (error.address) {
         address = ngx_xmpp_stanza_uri(ev, &ev->outcome.address);
     }
@@ -418,32 +410,6 @@ ngx_xmpp_stanza_done(ngx_fed_event_t *ev)
     ngx_xmpp_stanza_error(ev->conf->xmpp_data, ev->pool, "message",
                           &ev->to.domain, &ev->from.domain, &source->to,
                           &source->from, &ev->id, &error, &address, &text);
-}
-
-
-/* What tells of an account or its presence, conformance ERR-24. */
-
-static ngx_uint_t
-ngx_xmpp_stanza_masked(ngx_fed_event_t *ev)
-{
-    if (!ev->conf->mask_recipients
-        || ev->outcome.result != NGX_FED_SIP_STATUS)
-    {
-        return 0;
-    }
-
-    switch (ev->outcome.status) {
-    case 404:
-    case 410:
-    case 480:
-    case 486:
-    case 600:
-    case 604:
-        return 1;
-
-    default:
-        return 0;
-    }
 }
 
 
