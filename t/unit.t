@@ -24,7 +24,7 @@ select STDOUT; $| = 1;
 my %programs = (
 	address => [ qw/ address precis text / ],
 	error => [ qw/ error / ],
-	sip_parse => [ qw/ sip_parse sip_field sip_hash sip_multipart / ],
+	sip_parse => [ qw/ sip_parse sip_field hash sip_multipart / ],
 	text => [ qw/ text / ],
 );
 

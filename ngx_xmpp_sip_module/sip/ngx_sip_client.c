@@ -124,7 +124,7 @@ static ngx_sip_pair_t *
 ngx_sip_pair_get(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev)
 {
     ngx_queue_t     *q, *bucket;
-    ngx_sip_key_t    key;
+    ngx_fed_key_t    key;
     ngx_sip_pair_t  *pair;
 
     key = ngx_sip_pair_key(ctx, &ev->from, &ev->to);
@@ -134,7 +134,7 @@ ngx_sip_pair_get(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev)
 
         pair = ngx_queue_data(q, ngx_sip_pair_t, queue);
 
-        if (ngx_sip_key_equal(&pair->key, &key)) {
+        if (ngx_fed_key_equal(&pair->key, &key)) {
             return pair;
         }
     }

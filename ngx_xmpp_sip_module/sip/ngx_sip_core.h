@@ -10,7 +10,7 @@
 
 #include "ngx_fed.h"
 #include "ngx_sip.h"
-#include "ngx_sip_hash.h"
+#include "ngx_fed_hash.h"
 #include "ngx_sip_parse.h"
 
 
@@ -68,7 +68,7 @@ struct ngx_sip_conn_s {
 
     ngx_array_t                  *names;     /* ngx_fed_cert_name_t */
     const char                   *problem;   /* with its certificate */
-    ngx_sip_key_t                 identity;
+    ngx_fed_key_t                 identity;
     ngx_str_t                     spoken;    /* domain it may speak for */
     ngx_fed_domain_t             *spoken_domain;
 
@@ -123,7 +123,7 @@ struct ngx_sip_peer_s {
 
 struct ngx_sip_pair_s {
     ngx_queue_t                   queue;
-    ngx_sip_key_t                 key;
+    ngx_fed_key_t                 key;
     ngx_sip_client_t             *current;
     ngx_queue_t                   waiting;
     ngx_uint_t                    nwaiting;
@@ -164,7 +164,7 @@ struct ngx_sip_client_s {
 
 typedef struct {
     ngx_queue_t                   queue;
-    ngx_sip_key_t                 key;
+    ngx_fed_key_t                 key;
     ngx_sip_server_t             *server;    /* NULL: completed */
     ngx_uint_t                    status;
     ngx_str_t                     tail;      /* allocated */
@@ -177,13 +177,13 @@ typedef struct {
 struct ngx_sip_server_s {
     ngx_sip_known_t               known;
     ngx_queue_t                   merge;
-    ngx_sip_key_t                 merge_key; /* RFC 3261, 8.2.2.2 */
+    ngx_fed_key_t                 merge_key; /* RFC 3261, 8.2.2.2 */
     ngx_fed_timer_t               trying;
     ngx_fed_timer_t               expire;
 
     ngx_sip_ctx_t                *ctx;
     ngx_fed_event_t              *event;
-    ngx_sip_key_t                 identity;
+    ngx_fed_key_t                 identity;
 
     ngx_str_t                     head;      /* Via to To */
     ngx_str_t                     tag;       /* with ";tag=", or empty */
@@ -213,8 +213,8 @@ struct ngx_sip_ctx_s {
     ngx_fed_conf_t               *conf;
     ngx_pool_t                   *pool;
 
-    ngx_sip_key_t                 secret;    /* same in all workers */
-    ngx_sip_key_t                 random;
+    ngx_fed_key_t                 secret;    /* same in all workers */
+    ngx_fed_key_t                 random;
     uint64_t                      unique;
 
     ngx_str_t                     via_tls;   /* up to the branch's cookie */
@@ -287,28 +287,28 @@ void ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
 /* ngx_sip_respond.c */
 
 void ngx_sip_respond(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
-    ngx_sip_key_t *key, ngx_sip_refusal_t *refusal);
+    ngx_fed_key_t *key, ngx_sip_refusal_t *refusal);
 size_t ngx_sip_respond_size(ngx_sip_msg_t *msg);
 u_char *ngx_sip_respond_head(u_char *dst, ngx_sip_conn_t *conn,
     ngx_sip_msg_t *msg);
 u_char *ngx_sip_respond_tag(u_char *dst, ngx_sip_msg_t *msg,
-    ngx_sip_key_t *key);
+    ngx_fed_key_t *key);
 u_char *ngx_sip_respond_tail(u_char *dst, ngx_sip_msg_t *msg);
 size_t ngx_sip_phrase(u_char *dst, ngx_str_t *text);
 
 /* ngx_sip_server.c */
 
-ngx_sip_key_t ngx_sip_server_key(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+ngx_fed_key_t ngx_sip_server_key(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_str_t *method);
-ngx_sip_known_t *ngx_sip_server_find(ngx_sip_ctx_t *ctx, ngx_sip_key_t *key);
-ngx_sip_key_t ngx_sip_server_merge_key(ngx_sip_conn_t *conn,
+ngx_sip_known_t *ngx_sip_server_find(ngx_sip_ctx_t *ctx, ngx_fed_key_t *key);
+ngx_fed_key_t ngx_sip_server_merge_key(ngx_sip_conn_t *conn,
     ngx_sip_msg_t *msg);
 ngx_sip_server_t *ngx_sip_server_merged(ngx_sip_ctx_t *ctx,
-    ngx_sip_key_t *key);
+    ngx_fed_key_t *key);
 void ngx_sip_server_repeat(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_sip_known_t *known);
 ngx_int_t ngx_sip_server_create(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
-    ngx_sip_key_t *key, ngx_sip_key_t *merge_key, ngx_fed_event_t *ev);
+    ngx_fed_key_t *key, ngx_fed_key_t *merge_key, ngx_fed_event_t *ev);
 void ngx_sip_server_done(ngx_fed_event_t *ev);
 ngx_int_t ngx_sip_server_init(ngx_sip_ctx_t *ctx);
 void ngx_sip_server_exit(ngx_sip_ctx_t *ctx);
@@ -358,9 +358,9 @@ ngx_int_t ngx_sip_thread_read(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
 
 /* ngx_sip_leg.c */
 
-ngx_sip_key_t ngx_sip_unique(ngx_sip_ctx_t *ctx);
+ngx_fed_key_t ngx_sip_unique(ngx_sip_ctx_t *ctx);
 u_char *ngx_sip_hex(u_char *dst, uint64_t n);
-ngx_sip_key_t ngx_sip_pair_key(ngx_sip_ctx_t *ctx, ngx_fed_address_t *from,
+ngx_fed_key_t ngx_sip_pair_key(ngx_sip_ctx_t *ctx, ngx_fed_address_t *from,
     ngx_fed_address_t *to);
 
 

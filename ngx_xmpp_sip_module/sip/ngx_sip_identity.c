@@ -34,7 +34,7 @@ ngx_sip_identify(ngx_sip_conn_t *conn)
     u_char            *text;
     size_t             len;
     ngx_int_t          rc;
-    ngx_sip_hash_t     hash;
+    ngx_fed_hash_t     hash;
     ngx_connection_t  *c;
     u_char             buf[NGX_SOCKADDR_STRLEN];
 
@@ -54,9 +54,9 @@ ngx_sip_identify(ngx_sip_conn_t *conn)
     text = buf;
     len = ngx_sock_ntop(c->sockaddr, c->socklen, text, NGX_SOCKADDR_STRLEN, 0);
 
-    ngx_sip_hash_init(&hash, &conn->ctx->secret);
-    ngx_sip_hash_update(&hash, text, len);
-    conn->identity = ngx_sip_hash_final(&hash);
+    ngx_fed_hash_init(&hash, &conn->ctx->secret);
+    ngx_fed_hash_update(&hash, text, len);
+    conn->identity = ngx_fed_hash_final(&hash);
 
     return NGX_OK;
 }
@@ -67,7 +67,7 @@ ngx_sip_identify_cert(ngx_sip_conn_t *conn)
 {
     X509            *cert;
     unsigned int     len;
-    ngx_sip_hash_t   hash;
+    ngx_fed_hash_t   hash;
     u_char           digest[EVP_MAX_MD_SIZE];
 
     cert = SSL_get_peer_certificate(conn->link->connection->ssl->connection);
@@ -92,9 +92,9 @@ ngx_sip_identify_cert(ngx_sip_conn_t *conn)
         return NGX_ERROR;
     }
 
-    ngx_sip_hash_init(&hash, &conn->ctx->secret);
-    ngx_sip_hash_update(&hash, digest, len);
-    conn->identity = ngx_sip_hash_final(&hash);
+    ngx_fed_hash_init(&hash, &conn->ctx->secret);
+    ngx_fed_hash_update(&hash, digest, len);
+    conn->identity = ngx_fed_hash_final(&hash);
 
     return NGX_OK;
 }

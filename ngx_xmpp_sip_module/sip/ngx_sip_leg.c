@@ -161,9 +161,9 @@ ngx_sip_init_keys(ngx_sip_ctx_t *ctx)
         && EVP_DigestUpdate(md, ngx_fed_zone_secret(ctx->conf),
                             NGX_FED_SECRET_LEN) == 1
         && EVP_DigestFinal_ex(md, hash, NULL) == 1
-        && RAND_bytes((u_char *) &ctx->random, sizeof(ngx_sip_key_t)) == 1)
+        && RAND_bytes((u_char *) &ctx->random, sizeof(ngx_fed_key_t)) == 1)
     {
-        ngx_memcpy(&ctx->secret, hash, sizeof(ngx_sip_key_t));
+        ngx_memcpy(&ctx->secret, hash, sizeof(ngx_fed_key_t));
         rc = NGX_OK;
     }
 
@@ -226,17 +226,17 @@ ngx_sip_answer(ngx_fed_conf_t *fcf, ngx_fed_answer_t *answer)
 
 /* Draws what can not be guessed, for tags and Call-IDs (RFC 3261, 19.3). */
 
-ngx_sip_key_t
+ngx_fed_key_t
 ngx_sip_unique(ngx_sip_ctx_t *ctx)
 {
-    ngx_sip_hash_t  hash;
+    ngx_fed_hash_t  hash;
 
     ctx->unique++;
 
-    ngx_sip_hash_init(&hash, &ctx->random);
-    ngx_sip_hash_update(&hash, (u_char *) &ctx->unique, sizeof(uint64_t));
+    ngx_fed_hash_init(&hash, &ctx->random);
+    ngx_fed_hash_update(&hash, (u_char *) &ctx->unique, sizeof(uint64_t));
 
-    return ngx_sip_hash_final(&hash);
+    return ngx_fed_hash_final(&hash);
 }
 
 
@@ -258,17 +258,17 @@ ngx_sip_hex(u_char *dst, uint64_t n)
 
 /* Names two users, in this order, without their resources. */
 
-ngx_sip_key_t
+ngx_fed_key_t
 ngx_sip_pair_key(ngx_sip_ctx_t *ctx, ngx_fed_address_t *from,
     ngx_fed_address_t *to)
 {
-    ngx_sip_hash_t  hash;
+    ngx_fed_hash_t  hash;
 
-    ngx_sip_hash_init(&hash, &ctx->secret);
-    ngx_sip_hash_str(&hash, &from->user);
-    ngx_sip_hash_str(&hash, &from->domain);
-    ngx_sip_hash_str(&hash, &to->user);
-    ngx_sip_hash_str(&hash, &to->domain);
+    ngx_fed_hash_init(&hash, &ctx->secret);
+    ngx_fed_hash_str(&hash, &from->user);
+    ngx_fed_hash_str(&hash, &from->domain);
+    ngx_fed_hash_str(&hash, &to->user);
+    ngx_fed_hash_str(&hash, &to->domain);
 
-    return ngx_sip_hash_final(&hash);
+    return ngx_fed_hash_final(&hash);
 }

@@ -43,7 +43,7 @@ void
 ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 {
     ngx_uint_t         status;
-    ngx_sip_key_t      key;
+    ngx_fed_key_t      key;
     ngx_sip_refusal_t  refusal;
 
     /* an ACK is never answered (RFC 3261, 17) */
@@ -118,7 +118,7 @@ static void
 ngx_sip_refuse(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_uint_t status,
     const char *headers)
 {
-    ngx_sip_key_t      key;
+    ngx_fed_key_t      key;
     ngx_sip_refusal_t  refusal;
 
     refusal.status = status;
@@ -170,7 +170,7 @@ static void
 ngx_sip_cancel(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 {
     ngx_str_t      method;
-    ngx_sip_key_t  key;
+    ngx_fed_key_t  key;
 
     ngx_str_set(&method, "MESSAGE");
 
@@ -216,7 +216,7 @@ ngx_sip_warn_secure(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     u_char             buf[256 + sizeof("Warning: 380  \"SIPS Not Allowed\""
                                         CRLF)];
     ngx_str_t         *host;
-    ngx_sip_key_t      key;
+    ngx_fed_key_t      key;
     ngx_sip_refusal_t  refusal;
 
     host = &conn->ctx->conf->host;
@@ -245,7 +245,7 @@ static void
 ngx_sip_options(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 {
     ngx_str_t          row;
-    ngx_sip_key_t      key;
+    ngx_fed_key_t      key;
     ngx_sip_uri_t      uri;
     ngx_sip_refusal_t  refusal;
     u_char             buf[NGX_SIP_UNSUPPORTED_LEN];
@@ -334,7 +334,7 @@ static void
 ngx_sip_im(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 {
     ngx_int_t           rc;
-    ngx_sip_key_t       key, merge_key;
+    ngx_fed_key_t       key, merge_key;
     ngx_fed_event_t    *ev;
     ngx_sip_known_t    *known;
     ngx_sip_refusal_t   refusal;

@@ -25,7 +25,7 @@ static u_char *ngx_sip_copy_top_via(u_char *dst, ngx_sip_conn_t *conn,
  */
 
 void
-ngx_sip_respond(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_sip_key_t *key,
+ngx_sip_respond(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_fed_key_t *key,
     ngx_sip_refusal_t *refusal)
 {
     u_char      *p;
@@ -140,7 +140,7 @@ ngx_sip_respond_head(u_char *dst, ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 /* Writes the tag to be added to To, if it is a To and has none. */
 
 u_char *
-ngx_sip_respond_tag(u_char *dst, ngx_sip_msg_t *msg, ngx_sip_key_t *key)
+ngx_sip_respond_tag(u_char *dst, ngx_sip_msg_t *msg, ngx_fed_key_t *key)
 {
     if (msg->to.uri.len == 0 || msg->to.tag.len) {
         return dst;

@@ -89,14 +89,14 @@ ngx_sip_server_exit(ngx_sip_ctx_t *ctx)
  * peer belongs to it, so that nobody else learns what became of a request.
  */
 
-ngx_sip_key_t
+ngx_fed_key_t
 ngx_sip_server_key(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_str_t *method)
 {
     u_char             c;
     size_t             i;
     ngx_uint_t         port, id;
     ngx_sip_via_t     *via;
-    ngx_sip_hash_t     hash;
+    ngx_fed_hash_t     hash;
     ngx_sip_header_t  *h;
 
     static const ngx_sip_header_e  ids[] = {
@@ -105,9 +105,9 @@ ngx_sip_server_key(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_str_t *method)
 
     via = &msg->via;
 
-    ngx_sip_hash_init(&hash, &conn->ctx->secret);
-    ngx_sip_hash_update(&hash, (u_char *) &conn->identity,
-                        sizeof(ngx_sip_key_t));
+    ngx_fed_hash_init(&hash, &conn->ctx->secret);
+    ngx_fed_hash_update(&hash, (u_char *) &conn->identity,
+                        sizeof(ngx_fed_key_t));
 
     if (via->branch.len > NGX_SIP_COOKIE_LEN
         && ngx_strncasecmp(via->branch.data, (u_char *) NGX_SIP_COOKIE,
@@ -121,37 +121,37 @@ ngx_sip_server_key(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_str_t *method)
                                                       : NGX_SIP_PORT;
         }
 
-        ngx_sip_hash_str(&hash, &via->branch);
-        ngx_sip_hash_str(&hash, method);
-        ngx_sip_hash_update(&hash, (u_char *) &port, sizeof(ngx_uint_t));
+        ngx_fed_hash_str(&hash, &via->branch);
+        ngx_fed_hash_str(&hash, method);
+        ngx_fed_hash_update(&hash, (u_char *) &port, sizeof(ngx_uint_t));
 
         for (i = 0; i < via->host.len; i++) {
             c = ngx_tolower(via->host.data[i]);
-            ngx_sip_hash_update(&hash, &c, 1);
+            ngx_fed_hash_update(&hash, &c, 1);
         }
 
-        return ngx_sip_hash_final(&hash);
+        return ngx_fed_hash_final(&hash);
     }
 
     /* of RFC 2543; To has its tag here, as a new one starts no dialog */
 
-    ngx_sip_hash_str(&hash, &msg->uri);
+    ngx_fed_hash_str(&hash, &msg->uri);
 
     for (id = 0; id < sizeof(ids) / sizeof(ids[0]); id++) {
 
         h = ngx_sip_header(msg, ids[id]);
 
         if (h) {
-            ngx_sip_hash_str(&hash, &h->value);
+            ngx_fed_hash_str(&hash, &h->value);
         }
     }
 
-    return ngx_sip_hash_final(&hash);
+    return ngx_fed_hash_final(&hash);
 }
 
 
 ngx_sip_known_t *
-ngx_sip_server_find(ngx_sip_ctx_t *ctx, ngx_sip_key_t *key)
+ngx_sip_server_find(ngx_sip_ctx_t *ctx, ngx_fed_key_t *key)
 {
     ngx_queue_t      *q, *bucket;
     ngx_sip_known_t  *known;
@@ -162,7 +162,7 @@ ngx_sip_server_find(ngx_sip_ctx_t *ctx, ngx_sip_key_t *key)
 
         known = ngx_queue_data(q, ngx_sip_known_t, queue);
 
-        if (!ngx_sip_key_equal(&known->key, key)) {
+        if (!ngx_fed_key_equal(&known->key, key)) {
             continue;
         }
 
@@ -182,24 +182,24 @@ ngx_sip_server_find(ngx_sip_ctx_t *ctx, ngx_sip_key_t *key)
 
 /* Names what is one request however it came (RFC 3261, 8.2.2.2). */
 
-ngx_sip_key_t
+ngx_fed_key_t
 ngx_sip_server_merge_key(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 {
-    ngx_sip_hash_t  hash;
+    ngx_fed_hash_t  hash;
 
-    ngx_sip_hash_init(&hash, &conn->ctx->secret);
-    ngx_sip_hash_update(&hash, (u_char *) &conn->identity,
-                        sizeof(ngx_sip_key_t));
-    ngx_sip_hash_str(&hash, &msg->from.tag);
-    ngx_sip_hash_str(&hash, &msg->call_id);
-    ngx_sip_hash_update(&hash, (u_char *) &msg->cseq, sizeof(uint32_t));
+    ngx_fed_hash_init(&hash, &conn->ctx->secret);
+    ngx_fed_hash_update(&hash, (u_char *) &conn->identity,
+                        sizeof(ngx_fed_key_t));
+    ngx_fed_hash_str(&hash, &msg->from.tag);
+    ngx_fed_hash_str(&hash, &msg->call_id);
+    ngx_fed_hash_update(&hash, (u_char *) &msg->cseq, sizeof(uint32_t));
 
-    return ngx_sip_hash_final(&hash);
+    return ngx_fed_hash_final(&hash);
 }
 
 
 ngx_sip_server_t *
-ngx_sip_server_merged(ngx_sip_ctx_t *ctx, ngx_sip_key_t *key)
+ngx_sip_server_merged(ngx_sip_ctx_t *ctx, ngx_fed_key_t *key)
 {
     ngx_queue_t       *q, *bucket;
     ngx_sip_server_t  *server;
@@ -210,7 +210,7 @@ ngx_sip_server_merged(ngx_sip_ctx_t *ctx, ngx_sip_key_t *key)
 
         server = ngx_queue_data(q, ngx_sip_server_t, merge);
 
-        if (ngx_sip_key_equal(&server->merge_key, key)) {
+        if (ngx_fed_key_equal(&server->merge_key, key)) {
             return server;
         }
     }
@@ -263,7 +263,7 @@ ngx_sip_server_repeat(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
 
 ngx_int_t
 ngx_sip_server_create(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
-    ngx_sip_key_t *key, ngx_sip_key_t *merge_key, ngx_fed_event_t *ev)
+    ngx_fed_key_t *key, ngx_fed_key_t *merge_key, ngx_fed_event_t *ev)
 {
     u_char            *p;
     ngx_sip_ctx_t     *ctx;
@@ -561,7 +561,7 @@ ngx_sip_server_link(ngx_sip_server_t *server)
         conn = ngx_queue_data(q, ngx_sip_conn_t, queue);
 
         if (conn->up && !conn->link->closing
-            && ngx_sip_key_equal(&conn->identity, &server->identity))
+            && ngx_fed_key_equal(&conn->identity, &server->identity))
         {
             return conn->link;
         }

@@ -281,7 +281,7 @@ ngx_sip_simple_write(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
 {
     u_char         *p;
     size_t          size, from, to, body;
-    ngx_sip_key_t   tag;
+    ngx_fed_key_t   tag;
 
     from = ngx_fed_address_sip_size(&ev->from);
     to = ngx_fed_address_sip_size(&ev->to);

@@ -13,18 +13,18 @@
 #include "ngx_sip_core.h"
 
 
-static ngx_sip_key_t ngx_sip_thread_users(ngx_sip_ctx_t *ctx,
+static ngx_fed_key_t ngx_sip_thread_users(ngx_sip_ctx_t *ctx,
     ngx_fed_event_t *ev);
-static ngx_sip_key_t ngx_sip_thread_hash(ngx_sip_ctx_t *ctx,
-    ngx_sip_key_t *users, ngx_str_t *text);
+static ngx_fed_key_t ngx_sip_thread_hash(ngx_sip_ctx_t *ctx,
+    ngx_fed_key_t *users, ngx_str_t *text);
 static ngx_int_t ngx_sip_thread_find(ngx_sip_ctx_t *ctx,
-    ngx_sip_key_t *users, ngx_sip_key_t *key, ngx_str_t *text);
-static void ngx_sip_thread_remember(ngx_sip_ctx_t *ctx, ngx_sip_key_t *users,
-    ngx_sip_key_t *key, ngx_str_t *text);
-static ngx_int_t ngx_sip_thread_parse(ngx_str_t *text, ngx_sip_key_t *key);
-static u_char *ngx_sip_thread_text(u_char *dst, ngx_sip_key_t *key);
-static ngx_sip_key_t ngx_sip_thread_chat(ngx_sip_ctx_t *ctx,
-    ngx_sip_key_t *users, u_char *call_id, size_t len);
+    ngx_fed_key_t *users, ngx_fed_key_t *key, ngx_str_t *text);
+static void ngx_sip_thread_remember(ngx_sip_ctx_t *ctx, ngx_fed_key_t *users,
+    ngx_fed_key_t *key, ngx_str_t *text);
+static ngx_int_t ngx_sip_thread_parse(ngx_str_t *text, ngx_fed_key_t *key);
+static u_char *ngx_sip_thread_text(u_char *dst, ngx_fed_key_t *key);
+static ngx_fed_key_t ngx_sip_thread_chat(ngx_sip_ctx_t *ctx,
+    ngx_fed_key_t *users, u_char *call_id, size_t len);
 
 
 /*
@@ -38,7 +38,7 @@ ngx_sip_thread_call_id(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev, u_char *dst)
 {
     u_char         *p, text[NGX_FED_NOTE_TEXT];
     ngx_str_t      *thread, known;
-    ngx_sip_key_t   key, users;
+    ngx_fed_key_t   key, users;
 
     thread = &ev->thread;
 
@@ -91,7 +91,7 @@ ngx_sip_thread_read(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
 {
     u_char         text[NGX_FED_NOTE_TEXT];
     ngx_str_t      known;
-    ngx_sip_key_t  key, users;
+    ngx_fed_key_t  key, users;
 
     users = ngx_sip_thread_users(ctx, ev);
 
@@ -126,12 +126,12 @@ ngx_sip_thread_read(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
 
     key = ngx_sip_thread_hash(ctx, &users, call_id);
 
-    ev->thread.data = ngx_pnalloc(ev->pool, NGX_SIP_HASH_TEXT);
+    ev->thread.data = ngx_pnalloc(ev->pool, NGX_FED_HASH_TEXT);
     if (ev->thread.data == NULL) {
         return NGX_ERROR;
     }
 
-    ev->thread.len = NGX_SIP_HASH_TEXT;
+    ev->thread.len = NGX_FED_HASH_TEXT;
 
     (void) ngx_sip_thread_text(ev->thread.data, &key);
 
@@ -143,7 +143,7 @@ ngx_sip_thread_read(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
 
 /* Two users, whoever of them sends. */
 
-static ngx_sip_key_t
+static ngx_fed_key_t
 ngx_sip_thread_users(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev)
 {
     if (ev->source == &ngx_sip_leg) {
@@ -154,26 +154,26 @@ ngx_sip_thread_users(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev)
 }
 
 
-static ngx_sip_key_t
-ngx_sip_thread_hash(ngx_sip_ctx_t *ctx, ngx_sip_key_t *users, ngx_str_t *text)
+static ngx_fed_key_t
+ngx_sip_thread_hash(ngx_sip_ctx_t *ctx, ngx_fed_key_t *users, ngx_str_t *text)
 {
-    ngx_sip_hash_t  hash;
+    ngx_fed_hash_t  hash;
 
-    ngx_sip_hash_init(&hash, &ctx->secret);
-    ngx_sip_hash_update(&hash, (u_char *) users, sizeof(ngx_sip_key_t));
-    ngx_sip_hash_str(&hash, text);
+    ngx_fed_hash_init(&hash, &ctx->secret);
+    ngx_fed_hash_update(&hash, (u_char *) users, sizeof(ngx_fed_key_t));
+    ngx_fed_hash_str(&hash, text);
 
-    return ngx_sip_hash_final(&hash);
+    return ngx_fed_hash_final(&hash);
 }
 
 
 /* Finds what a hash stands for between two users; text->data has the room. */
 
 static ngx_int_t
-ngx_sip_thread_find(ngx_sip_ctx_t *ctx, ngx_sip_key_t *users,
-    ngx_sip_key_t *key, ngx_str_t *text)
+ngx_sip_thread_find(ngx_sip_ctx_t *ctx, ngx_fed_key_t *users,
+    ngx_fed_key_t *key, ngx_str_t *text)
 {
-    ngx_sip_key_t  note[2];
+    ngx_fed_key_t  note[2];
 
     note[0] = *key;
     note[1] = *users;
@@ -184,10 +184,10 @@ ngx_sip_thread_find(ngx_sip_ctx_t *ctx, ngx_sip_key_t *users,
 
 
 static void
-ngx_sip_thread_remember(ngx_sip_ctx_t *ctx, ngx_sip_key_t *users,
-    ngx_sip_key_t *key, ngx_str_t *text)
+ngx_sip_thread_remember(ngx_sip_ctx_t *ctx, ngx_fed_key_t *users,
+    ngx_fed_key_t *key, ngx_str_t *text)
 {
-    ngx_sip_key_t  note[2];
+    ngx_fed_key_t  note[2];
 
     note[0] = *key;
     note[1] = *users;
@@ -199,20 +199,20 @@ ngx_sip_thread_remember(ngx_sip_ctx_t *ctx, ngx_sip_key_t *users,
 /* Reads what ngx_sip_thread_text() writes. */
 
 static ngx_int_t
-ngx_sip_thread_parse(ngx_str_t *text, ngx_sip_key_t *key)
+ngx_sip_thread_parse(ngx_str_t *text, ngx_fed_key_t *key)
 {
     size_t     i;
     uint64_t  *n;
     u_char     ch;
 
-    if (text->len != NGX_SIP_HASH_TEXT) {
+    if (text->len != NGX_FED_HASH_TEXT) {
         return NGX_DECLINED;
     }
 
     key->lo = 0;
     key->hi = 0;
 
-    for (i = 0; i < NGX_SIP_HASH_TEXT; i++) {
+    for (i = 0; i < NGX_FED_HASH_TEXT; i++) {
 
         ch = text->data[i];
 
@@ -226,7 +226,7 @@ ngx_sip_thread_parse(ngx_str_t *text, ngx_sip_key_t *key)
             return NGX_DECLINED;
         }
 
-        n = (i < NGX_SIP_HASH_TEXT / 2) ? &key->lo : &key->hi;
+        n = (i < NGX_FED_HASH_TEXT / 2) ? &key->lo : &key->hi;
         *n = (*n << 4) | ch;
     }
 
@@ -235,7 +235,7 @@ ngx_sip_thread_parse(ngx_str_t *text, ngx_sip_key_t *key)
 
 
 static u_char *
-ngx_sip_thread_text(u_char *dst, ngx_sip_key_t *key)
+ngx_sip_thread_text(u_char *dst, ngx_fed_key_t *key)
 {
     dst = ngx_sip_hex(dst, key->lo);
 
@@ -245,16 +245,16 @@ ngx_sip_thread_text(u_char *dst, ngx_sip_key_t *key)
 
 /* The key under which it is known that a Call-ID is that of a chat. */
 
-static ngx_sip_key_t
-ngx_sip_thread_chat(ngx_sip_ctx_t *ctx, ngx_sip_key_t *users, u_char *call_id,
+static ngx_fed_key_t
+ngx_sip_thread_chat(ngx_sip_ctx_t *ctx, ngx_fed_key_t *users, u_char *call_id,
     size_t len)
 {
-    ngx_sip_hash_t  hash;
+    ngx_fed_hash_t  hash;
 
-    ngx_sip_hash_init(&hash, &ctx->secret);
-    ngx_sip_hash_update(&hash, (u_char *) "chat", 4);
-    ngx_sip_hash_update(&hash, (u_char *) users, sizeof(ngx_sip_key_t));
-    ngx_sip_hash_update(&hash, call_id, len);
+    ngx_fed_hash_init(&hash, &ctx->secret);
+    ngx_fed_hash_update(&hash, (u_char *) "chat", 4);
+    ngx_fed_hash_update(&hash, (u_char *) users, sizeof(ngx_fed_key_t));
+    ngx_fed_hash_update(&hash, call_id, len);
 
-    return ngx_sip_hash_final(&hash);
+    return ngx_fed_hash_final(&hash);
 }

@@ -189,7 +189,7 @@ ngx_xmpp_dialback_authoritative(ngx_xmpp_stream_t *stream,
     }
 
     escaped.data = buf;
-    escaped.len = ngx_xmpp_escape(buf, id->data, id->len, 1) - buf;
+    escaped.len = ngx_fed_xml_escape(buf, id->data, id->len, 1) - buf;
 
     from = ngx_xmpp_domain_text(stream->xml.pool, originating);
     to = ngx_xmpp_domain_text(stream->xml.pool, receiving);
@@ -425,7 +425,8 @@ ngx_xmpp_dialback_verify(ngx_xmpp_stream_t *stream)
     ngx_memcpy(id, stream->verify_id.data, NGX_XMPP_ID_LEN);
 
     key.data = buf;
-    key.len = ngx_xmpp_escape(buf, stream->key.data, stream->key.len, 0) - buf;
+    key.len = ngx_fed_xml_escape(buf, stream->key.data, stream->key.len, 0)
+              - buf;
 
     from = ngx_xmpp_domain_text(stream->pool, &stream->local);
     to = ngx_xmpp_domain_text(stream->pool, &stream->remote);

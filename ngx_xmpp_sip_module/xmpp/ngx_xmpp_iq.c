@@ -147,9 +147,9 @@ ngx_xmpp_iq_result(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el,
     id = &el->attr[NGX_XMPP_ID];
 
     size = sizeof("<iq type='result' from='' to='' id=''></iq>")
-           + ngx_xmpp_escaped_size(ours->data, ours->len, 1)
-           + ngx_xmpp_escaped_size(theirs->data, theirs->len, 1)
-           + ngx_xmpp_escaped_size(id->data, id->len, 1)
+           + ngx_fed_xml_size(ours->data, ours->len, 1)
+           + ngx_fed_xml_size(theirs->data, theirs->len, 1)
+           + ngx_fed_xml_size(id->data, id->len, 1)
            + ngx_strlen(result);
 
     p = ngx_pnalloc(stream->xml.pool, size);
@@ -160,11 +160,11 @@ ngx_xmpp_iq_result(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el,
     stanza.data = p;
 
     p = ngx_sprintf(p, "<iq type='result' from='");
-    p = ngx_xmpp_escape(p, ours->data, ours->len, 1);
+    p = ngx_fed_xml_escape(p, ours->data, ours->len, 1);
     p = ngx_sprintf(p, "' to='");
-    p = ngx_xmpp_escape(p, theirs->data, theirs->len, 1);
+    p = ngx_fed_xml_escape(p, theirs->data, theirs->len, 1);
     p = ngx_sprintf(p, "' id='");
-    p = ngx_xmpp_escape(p, id->data, id->len, 1);
+    p = ngx_fed_xml_escape(p, id->data, id->len, 1);
     p = ngx_sprintf(p, "'>%s</iq>", result);
 
     stanza.len = p - stanza.data;

@@ -479,10 +479,10 @@ ngx_xmpp_stanza_error(ngx_xmpp_t *xmpp, ngx_pool_t *pool, const char *name,
     }
 
     size = 512 + 6 * len + 2 * condition->len
-           + ngx_xmpp_escaped_size(from->data, from->len, 1)
-           + ngx_xmpp_escaped_size(to->data, to->len, 1)
-           + ngx_xmpp_escaped_size(id->data, id->len, 1)
-           + ngx_xmpp_escaped_size(address->data, address->len, 0);
+           + ngx_fed_xml_size(from->data, from->len, 1)
+           + ngx_fed_xml_size(to->data, to->len, 1)
+           + ngx_fed_xml_size(id->data, id->len, 1)
+           + ngx_fed_xml_size(address->data, address->len, 0);
 
     p = ngx_pnalloc(pool, size);
     if (p == NULL) {
@@ -492,13 +492,13 @@ ngx_xmpp_stanza_error(ngx_xmpp_t *xmpp, ngx_pool_t *pool, const char *name,
     stanza.data = p;
 
     p = ngx_sprintf(p, "<%s type='error' from='", name);
-    p = ngx_xmpp_escape(p, from->data, from->len, 1);
+    p = ngx_fed_xml_escape(p, from->data, from->len, 1);
     p = ngx_cpymem(p, "' to='", 6);
-    p = ngx_xmpp_escape(p, to->data, to->len, 1);
+    p = ngx_fed_xml_escape(p, to->data, to->len, 1);
 
     if (id->data) {
         p = ngx_cpymem(p, "' id='", 6);
-        p = ngx_xmpp_escape(p, id->data, id->len, 1);
+        p = ngx_fed_xml_escape(p, id->data, id->len, 1);
     }
 
     p = ngx_sprintf(p, "'><error type='%V'>"
@@ -507,7 +507,7 @@ ngx_xmpp_stanza_error(ngx_xmpp_t *xmpp, ngx_pool_t *pool, const char *name,
 
     if (address->len) {
         *p++ = '>';
-        p = ngx_xmpp_escape(p, address->data, address->len, 0);
+        p = ngx_fed_xml_escape(p, address->data, address->len, 0);
         p = ngx_sprintf(p, "</%V>", condition);
 
     } else {
@@ -517,7 +517,7 @@ ngx_xmpp_stanza_error(ngx_xmpp_t *xmpp, ngx_pool_t *pool, const char *name,
     if (len) {
         p = ngx_sprintf(p, "<text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'"
                         " xml:lang='en'>");
-        p = ngx_xmpp_escape(p, line, len, 0);
+        p = ngx_fed_xml_escape(p, line, len, 0);
         p = ngx_cpymem(p, "</text>", sizeof("</text>") - 1);
     }
 
@@ -642,13 +642,13 @@ ngx_xmpp_message_size(ngx_fed_event_t *ev, ngx_str_t *from, ngx_str_t *to)
                   "<subject></subject><thread></thread><body></body>"
                   "<delay xmlns='urn:xmpp:delay' stamp=''/></message>") - 1
            + NGX_FED_ID_LEN
-           + ngx_xmpp_escaped_size(from->data, from->len, 1)
-           + ngx_xmpp_escaped_size(to->data, to->len, 1)
-           + ngx_xmpp_escaped_size(ev->lang.data, ev->lang.len, 1)
-           + ngx_xmpp_escaped_size(ev->subject.data, ev->subject.len, 0)
-           + ngx_xmpp_escaped_size(ev->thread.data, ev->thread.len, 0)
-           + ngx_xmpp_escaped_size(ev->body.data, ev->body.len, 0)
-           + ngx_xmpp_escaped_size(ev->stamp.data, ev->stamp.len, 1);
+           + ngx_fed_xml_size(from->data, from->len, 1)
+           + ngx_fed_xml_size(to->data, to->len, 1)
+           + ngx_fed_xml_size(ev->lang.data, ev->lang.len, 1)
+           + ngx_fed_xml_size(ev->subject.data, ev->subject.len, 0)
+           + ngx_fed_xml_size(ev->thread.data, ev->thread.len, 0)
+           + ngx_fed_xml_size(ev->body.data, ev->body.len, 0)
+           + ngx_fed_xml_size(ev->stamp.data, ev->stamp.len, 1);
 }
 
 
@@ -662,9 +662,9 @@ ngx_xmpp_message_write(u_char *p, ngx_fed_event_t *ev, ngx_str_t *from,
     ngx_str_t *to, ngx_xmpp_item_t *item)
 {
     p = ngx_xmpp_literal(p, "<message from='");
-    p = ngx_xmpp_escape(p, from->data, from->len, 1);
+    p = ngx_fed_xml_escape(p, from->data, from->len, 1);
     p = ngx_xmpp_literal(p, "' to='");
-    p = ngx_xmpp_escape(p, to->data, to->len, 1);
+    p = ngx_fed_xml_escape(p, to->data, to->len, 1);
     p = ngx_xmpp_literal(p, "' id='");
     p = ngx_fed_id_text(ev->conf, p, item->seq);
 
@@ -677,30 +677,30 @@ ngx_xmpp_message_write(u_char *p, ngx_fed_event_t *ev, ngx_str_t *from,
 
     if (ev->lang.len) {
         p = ngx_xmpp_literal(p, "' xml:lang='");
-        p = ngx_xmpp_escape(p, ev->lang.data, ev->lang.len, 1);
+        p = ngx_fed_xml_escape(p, ev->lang.data, ev->lang.len, 1);
     }
 
     p = ngx_xmpp_literal(p, "'>");
 
     if (ev->subject.len) {
         p = ngx_xmpp_literal(p, "<subject>");
-        p = ngx_xmpp_escape(p, ev->subject.data, ev->subject.len, 0);
+        p = ngx_fed_xml_escape(p, ev->subject.data, ev->subject.len, 0);
         p = ngx_xmpp_literal(p, "</subject>");
     }
 
     if (ev->thread.len) {
         p = ngx_xmpp_literal(p, "<thread>");
-        p = ngx_xmpp_escape(p, ev->thread.data, ev->thread.len, 0);
+        p = ngx_fed_xml_escape(p, ev->thread.data, ev->thread.len, 0);
         p = ngx_xmpp_literal(p, "</thread>");
     }
 
     p = ngx_xmpp_literal(p, "<body>");
-    p = ngx_xmpp_escape(p, ev->body.data, ev->body.len, 0);
+    p = ngx_fed_xml_escape(p, ev->body.data, ev->body.len, 0);
     p = ngx_xmpp_literal(p, "</body>");
 
     if (ev->stamp.len) {
         p = ngx_xmpp_literal(p, "<delay xmlns='urn:xmpp:delay' stamp='");
-        p = ngx_xmpp_escape(p, ev->stamp.data, ev->stamp.len, 1);
+        p = ngx_fed_xml_escape(p, ev->stamp.data, ev->stamp.len, 1);
         p = ngx_xmpp_literal(p, "'/>");
     }
 

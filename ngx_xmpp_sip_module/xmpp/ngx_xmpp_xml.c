@@ -50,7 +50,6 @@ static void ngx_xmpp_xml_declaration(ngx_xmpp_xml_t *xml, const char *prefix,
     const char *uri);
 static void ngx_xmpp_xml_root(ngx_xmpp_xml_t *xml, u_char *name);
 static u_char *ngx_xmpp_xml_header(ngx_xmpp_xml_t *xml, size_t size);
-static ngx_uint_t ngx_xmpp_char(u_char *p, u_char *last);
 
 
 /* in the order of ngx_xmpp_ns_e */
@@ -783,7 +782,7 @@ ngx_xmpp_xml_declaration(ngx_xmpp_xml_t *xml, const char *prefix,
     len = prefix ? ngx_strlen(prefix) : 0;
 
     size = sizeof(" xmlns:=''") - 1 + len
-           + ngx_xmpp_escaped_size((u_char *) uri, ngx_strlen(uri), 1);
+           + ngx_fed_xml_size((u_char *) uri, ngx_strlen(uri), 1);
 
     p = ngx_xmpp_xml_header(xml, size);
     if (p == NULL) {
@@ -799,7 +798,7 @@ ngx_xmpp_xml_declaration(ngx_xmpp_xml_t *xml, const char *prefix,
 
     *p++ = '=';
     *p++ = '\'';
-    p = ngx_xmpp_escape(p, (u_char *) uri, ngx_strlen(uri), 1);
+    p = ngx_fed_xml_escape(p, (u_char *) uri, ngx_strlen(uri), 1);
     *p++ = '\'';
 
     xml->header.len = p - xml->header.data;
@@ -907,163 +906,4 @@ ngx_xmpp_xml_child(ngx_xmpp_element_t *el, ngx_xmpp_ns_e ns, const char *name)
     }
 
     return NULL;
-}
-
-
-/*
- * Text as it may stand in content, or in an attribute's value: marked up, and
- * with U+FFFD for what is no character of XML or no UTF-8 (XML 1.0,
- * 2.2, RFC 6120, 11.3).
- */
-
-#define NGX_XMPP_REPLACEMENT  "\xef\xbf\xbd"
-
-
-static u_char  ngx_xmpp_escapes[128] = {
-    0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80,
-    0x80, 6, 7, 0x80, 0x80, 5, 0x80, 0x80,
-    0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80,
-    0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80,
-
-    /*   ! " # $ % & ' */  0, 0, 8, 0, 0, 0, 3, 4,
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-
-    /* 8 9 : ; < = > ? */  0, 0, 0, 0, 1, 0, 2, 0
-};
-
-
-static ngx_str_t  ngx_xmpp_references[] = {
-    ngx_null_string,
-    ngx_string("&lt;"),
-    ngx_string("&gt;"),
-    ngx_string("&amp;"),
-    ngx_string("&apos;"),
-    ngx_string("&#13;"),
-    ngx_string("&#9;"),
-    ngx_string("&#10;"),
-    ngx_string("&quot;")
-};
-
-
-size_t
-ngx_xmpp_escaped_size(u_char *src, size_t len, ngx_uint_t attr)
-{
-    size_t       size;
-    u_char      *last;
-    ngx_uint_t   n;
-
-    size = 0;
-    last = src + len;
-
-    while (src < last) {
-
-        if (*src >= 0x80) {
-            n = ngx_xmpp_char(src, last);
-            size += n ? n : 3;
-            src += n ? n : 1;
-            continue;
-        }
-
-        n = ngx_xmpp_escapes[*src++];
-
-        if (!attr && (n == 6 || n == 7)) {
-            n = 0;
-        }
-
-        size += (n == 0) ? 1 : (n == 0x80) ? 3 : ngx_xmpp_references[n].len;
-    }
-
-    return size;
-}
-
-
-u_char *
-ngx_xmpp_escape(u_char *dst, u_char *src, size_t len, ngx_uint_t attr)
-{
-    u_char      *last;
-    ngx_uint_t   n;
-
-    last = src + len;
-
-    while (src < last) {
-
-        if (*src >= 0x80) {
-            n = ngx_xmpp_char(src, last);
-
-            if (n) {
-                dst = ngx_cpymem(dst, src, n);
-                src += n;
-
-            } else {
-                dst = ngx_cpymem(dst, NGX_XMPP_REPLACEMENT, 3);
-                src++;
-            }
-
-            continue;
-        }
-
-        n = ngx_xmpp_escapes[*src];
-
-        if (n == 0 || (!attr && (n == 6 || n == 7))) {
-            *dst++ = *src++;
-            continue;
-        }
-
-        src++;
-
-        if (n == 0x80) {
-            dst = ngx_cpymem(dst, NGX_XMPP_REPLACEMENT, 3);
-
-        } else {
-            dst = ngx_cpymem(dst, ngx_xmpp_references[n].data,
-                             ngx_xmpp_references[n].len);
-        }
-    }
-
-    return dst;
-}
-
-
-/*
- * Returns the length of the non-ASCII character at p, or 0 if there is none
- * that XML has (RFC 3629, 4).
- */
-
-static ngx_uint_t
-ngx_xmpp_char(u_char *p, u_char *last)
-{
-    size_t  left;
-
-    left = last - p;
-
-    if (p[0] < 0xc2) {
-        return 0;
-    }
-
-    if (p[0] < 0xe0) {
-        return (left >= 2 && (p[1] & 0xc0) == 0x80) ? 2 : 0;
-    }
-
-    if (p[0] < 0xf0) {
-
-        if (left < 3 || (p[1] & 0xc0) != 0x80 || (p[2] & 0xc0) != 0x80
-            || (p[0] == 0xe0 && p[1] < 0xa0)
-            || (p[0] == 0xed && p[1] > 0x9f)
-            || (p[0] == 0xef && p[1] == 0xbf && p[2] > 0xbd))
-        {
-            return 0;
-        }
-
-        return 3;
-    }
-
-    if (left < 4 || p[0] > 0xf4 || (p[1] & 0xc0) != 0x80
-        || (p[2] & 0xc0) != 0x80 || (p[3] & 0xc0) != 0x80
-        || (p[0] == 0xf0 && p[1] < 0x90)
-        || (p[0] == 0xf4 && p[1] > 0x8f))
-    {
-        return 0;
-    }
-
-    return 4;
 }

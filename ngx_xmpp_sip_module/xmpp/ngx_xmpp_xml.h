@@ -12,6 +12,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <expat.h>
+#include "ngx_fed_xml.h"
 
 
 typedef enum {
@@ -129,10 +130,6 @@ void ngx_xmpp_xml_done(ngx_xmpp_xml_t *xml);
 
 ngx_xmpp_element_t *ngx_xmpp_xml_child(ngx_xmpp_element_t *el,
     ngx_xmpp_ns_e ns, const char *name);
-
-size_t ngx_xmpp_escaped_size(u_char *src, size_t len, ngx_uint_t attr);
-u_char *ngx_xmpp_escape(u_char *dst, u_char *src, size_t len,
-    ngx_uint_t attr);
 
 
 #endif /* _NGX_XMPP_XML_H_INCLUDED_ */

@@ -1,14 +1,14 @@
 
 /*
  * Tests of ngx_sip_parse.c, ngx_sip_field.c, ngx_sip_multipart.c and
- * ngx_sip_hash.c: the messages of RFC 4475 (TT-01 .. TT-49), the syntax rules
+ * ngx_fed_hash.c: the messages of RFC 4475 (TT-01 .. TT-49), the syntax rules
  * SP-01 .. SP-29, framing at every split, bodies of several parts (IM-41),
  * mutations.
  */
 
 
 #include "unit.h"
-#include "ngx_sip_hash.h"
+#include "ngx_fed_hash.h"
 #include "ngx_sip_parse.h"
 
 
@@ -853,8 +853,8 @@ test_hash(void)
     u_char          in[15], out[16];
     size_t          i;
     ngx_uint_t      n;
-    ngx_sip_key_t   secret, key;
-    ngx_sip_hash_t  hash;
+    ngx_fed_key_t   secret, key;
+    ngx_fed_hash_t  hash;
 
     static const u_char  expected[] = {
         0x54, 0x93, 0xe9, 0x99, 0x33, 0xb0, 0xa8, 0x11,
@@ -870,18 +870,18 @@ test_hash(void)
     }
 
     for (n = 0; n < 3; n++) {
-        ngx_sip_hash_init(&hash, &secret);
+        ngx_fed_hash_init(&hash, &secret);
 
         if (n == 0) {
-            ngx_sip_hash_update(&hash, in, 15);
+            ngx_fed_hash_update(&hash, in, 15);
 
         } else {
             for (i = 0; i < 15; i += n) {
-                ngx_sip_hash_update(&hash, in + i, ngx_min(n, 15 - i));
+                ngx_fed_hash_update(&hash, in + i, ngx_min(n, 15 - i));
             }
         }
 
-        key = ngx_sip_hash_final(&hash);
+        key = ngx_fed_hash_final(&hash);
         memcpy(out, &key.lo, 8);
         memcpy(out + 8, &key.hi, 8);
 
