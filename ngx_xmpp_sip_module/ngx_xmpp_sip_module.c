@@ -56,6 +56,7 @@ static ngx_fed_conf_t *ngx_xmpp_sip_create_federation(ngx_conf_t *cf,
     ngx_str_t *name);
 static char *ngx_xmpp_sip_init_federation(ngx_conf_t *cf, ngx_fed_conf_t *fcf);
 static void ngx_xmpp_sip_init_limits(ngx_fed_conf_t *fcf);
+static void ngx_xmpp_sip_init_presence(ngx_fed_conf_t *fcf);
 static ngx_ssl_t *ngx_xmpp_sip_create_ssl(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
     ngx_uint_t certificate);
 static char *ngx_xmpp_sip_init_host(ngx_conf_t *cf, ngx_fed_conf_t *fcf);
@@ -73,7 +74,9 @@ static char *ngx_xmpp_sip_permit(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_xmpp_sip_host(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-static char *ngx_xmpp_sip_reconnect(ngx_conf_t *cf, ngx_command_t *cmd,
+static char *ngx_xmpp_sip_backoff(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_xmpp_sip_rate(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_xmpp_sip_status(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -116,6 +119,15 @@ static ngx_conf_num_bounds_t  ngx_xmpp_sip_attempts = {
 static ngx_conf_num_bounds_t  ngx_xmpp_sip_message_statuses = {
     ngx_conf_check_num_bounds, 200, 202
 };
+
+
+static ngx_conf_num_bounds_t  ngx_xmpp_sip_dialogs = {
+    ngx_conf_check_num_bounds, 1, 64
+};
+
+
+static ngx_msec_t  ngx_xmpp_sip_reconnect_max = 60000;
+static ngx_msec_t  ngx_xmpp_sip_resubscribe_max = 3600000;
 
 
 #define ngx_xmpp_sip_command(name, type, set, field, post)                    \
@@ -219,7 +231,21 @@ static ngx_command_t  ngx_xmpp_sip_commands[] = {
 
     { ngx_string("reconnect_delay"),
       NGX_STREAM_FED_CONF|NGX_CONF_TAKE12,
-      ngx_xmpp_sip_reconnect,
+      ngx_xmpp_sip_backoff,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_fed_conf_t, reconnect_delay),
+      &ngx_xmpp_sip_reconnect_max },
+
+    { ngx_string("resubscribe_delay"),
+      NGX_STREAM_FED_CONF|NGX_CONF_TAKE12,
+      ngx_xmpp_sip_backoff,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_fed_conf_t, resubscribe_delay),
+      &ngx_xmpp_sip_resubscribe_max },
+
+    { ngx_string("refresh_rate"),
+      NGX_STREAM_FED_CONF|NGX_CONF_TAKE1,
+      ngx_xmpp_sip_rate,
       NGX_STREAM_SRV_CONF_OFFSET,
       0,
       NULL },
@@ -303,6 +329,22 @@ static ngx_command_t  ngx_xmpp_sip_commands[] = {
     ngx_xmpp_sip_num("domain_queue", domain_queue, ngx_xmpp_sip_positive),
     ngx_xmpp_sip_num("pair_queue", pair_queue, ngx_xmpp_sip_positive),
     ngx_xmpp_sip_num("link_events", link_events, ngx_xmpp_sip_positive),
+
+    ngx_xmpp_sip_msec("subscription_expires", subscription_expires),
+    ngx_xmpp_sip_msec("subscription_min", subscription_min),
+    ngx_xmpp_sip_msec("subscription_max", subscription_max),
+    ngx_xmpp_sip_msec("notify_interval", notify_interval),
+    ngx_xmpp_sip_msec("notify_timeout", notify_timeout),
+    ngx_xmpp_sip_msec("poll_wait", poll_wait),
+    ngx_xmpp_sip_msec("presence_idle", presence_idle),
+    ngx_xmpp_sip_msec("subscribe_interval", subscribe_interval),
+    ngx_xmpp_sip_msec("denial_time", denial_time),
+
+    ngx_xmpp_sip_num("pair_dialogs", pair_dialogs, ngx_xmpp_sip_dialogs),
+    ngx_xmpp_sip_num("user_watchers", user_watchers, ngx_xmpp_sip_positive),
+    ngx_xmpp_sip_num("user_contacts", user_contacts, ngx_xmpp_sip_positive),
+    ngx_xmpp_sip_num("domain_subscriptions", domain_subscriptions,
+                     ngx_xmpp_sip_positive),
 
       ngx_null_command
 };
@@ -753,6 +795,23 @@ ngx_xmpp_sip_create_federation(ngx_conf_t *cf, ngx_str_t *name)
     fcf->pair_queue = NGX_CONF_UNSET_UINT;
     fcf->link_events = NGX_CONF_UNSET_UINT;
 
+    fcf->subscription_expires = NGX_CONF_UNSET_MSEC;
+    fcf->subscription_min = NGX_CONF_UNSET_MSEC;
+    fcf->subscription_max = NGX_CONF_UNSET_MSEC;
+    fcf->notify_interval = NGX_CONF_UNSET_MSEC;
+    fcf->notify_timeout = NGX_CONF_UNSET_MSEC;
+    fcf->poll_wait = NGX_CONF_UNSET_MSEC;
+    fcf->presence_idle = NGX_CONF_UNSET_MSEC;
+    fcf->subscribe_interval = NGX_CONF_UNSET_MSEC;
+    fcf->denial_time = NGX_CONF_UNSET_MSEC;
+    fcf->resubscribe_delay = NGX_CONF_UNSET_MSEC;
+    fcf->resubscribe_max = NGX_CONF_UNSET_MSEC;
+    fcf->refresh_rate = NGX_CONF_UNSET_UINT;
+    fcf->pair_dialogs = NGX_CONF_UNSET_UINT;
+    fcf->user_watchers = NGX_CONF_UNSET_UINT;
+    fcf->user_contacts = NGX_CONF_UNSET_UINT;
+    fcf->domain_subscriptions = NGX_CONF_UNSET_UINT;
+
     if (ngx_array_init(&fcf->domains, cf->pool, 8, sizeof(ngx_fed_domain_t *))
         != NGX_OK
         || ngx_array_init(&fcf->denied, cf->pool, 4, sizeof(ngx_fed_domain_t *))
@@ -780,6 +839,21 @@ ngx_xmpp_sip_init_federation(ngx_conf_t *cf, ngx_fed_conf_t *fcf)
     }
 
     ngx_xmpp_sip_init_limits(fcf);
+    ngx_xmpp_sip_init_presence(fcf);
+
+    if (fcf->subscription_min > fcf->subscription_expires
+        || fcf->subscription_min > 3600000
+        || fcf->subscription_expires > fcf->subscription_max
+        || fcf->subscription_expires < 1000)
+    {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"subscription_expires\" of federation \"%V\" in "
+                      "%s:%ui must be 1s at least, not less than "
+                      "\"subscription_min\", which is 1h at most, and not "
+                      "more than \"subscription_max\"",
+                      &fcf->name, fcf->file, fcf->line);
+        return NGX_CONF_ERROR;
+    }
 
     if (fcf->stanza_size < 10000 || fcf->sip_header_size < 16384) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
@@ -892,6 +966,32 @@ ngx_xmpp_sip_init_limits(ngx_fed_conf_t *fcf)
     if (fcf->ciphers.len == 0) {
         ngx_str_set(&fcf->ciphers, "HIGH:!aNULL:!MD5");
     }
+}
+
+
+/* RFC 3856, RFC 6665, and conformance part 14 */
+
+static void
+ngx_xmpp_sip_init_presence(ngx_fed_conf_t *fcf)
+{
+    ngx_conf_init_msec_value(fcf->subscription_expires, 3600000);
+    ngx_conf_init_msec_value(fcf->subscription_min,
+                             ngx_min(60000, fcf->subscription_expires));
+    ngx_conf_init_msec_value(fcf->subscription_max,
+                             ngx_max(86400000, fcf->subscription_expires));
+    ngx_conf_init_msec_value(fcf->notify_interval, 5000);
+    ngx_conf_init_msec_value(fcf->notify_timeout, 32000);
+    ngx_conf_init_msec_value(fcf->poll_wait, 1000);
+    ngx_conf_init_msec_value(fcf->presence_idle, 21600000);
+    ngx_conf_init_msec_value(fcf->subscribe_interval, 86400000);
+    ngx_conf_init_msec_value(fcf->denial_time, 86400000);
+    ngx_conf_init_msec_value(fcf->resubscribe_delay, 30000);
+    ngx_conf_init_msec_value(fcf->resubscribe_max, 3600000);
+    ngx_conf_init_uint_value(fcf->refresh_rate, 100);
+    ngx_conf_init_uint_value(fcf->pair_dialogs, 8);
+    ngx_conf_init_uint_value(fcf->user_watchers, 2000);
+    ngx_conf_init_uint_value(fcf->user_contacts, 2000);
+    ngx_conf_init_uint_value(fcf->domain_subscriptions, 100000);
 }
 
 
@@ -1229,17 +1329,23 @@ ngx_xmpp_sip_host(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* reconnect_delay first [max] */
+/* a delay that doubles: first [max] */
 
 static char *
-ngx_xmpp_sip_reconnect(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+ngx_xmpp_sip_backoff(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_fed_conf_t *fcf = conf;
+    char  *p = conf;
 
-    ngx_int_t   ms;
-    ngx_str_t  *value;
+    ngx_int_t    ms;
+    ngx_str_t   *value;
+    ngx_msec_t  *delay, *max;
 
-    if (fcf->reconnect_delay != NGX_CONF_UNSET_MSEC) {
+    /* delay[0] is the first one, delay[1] the greatest one */
+
+    delay = (ngx_msec_t *) (p + cmd->offset);
+    max = cmd->post;
+
+    if (delay[0] != NGX_CONF_UNSET_MSEC) {
         return "is duplicate";
     }
 
@@ -1250,18 +1356,55 @@ ngx_xmpp_sip_reconnect(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "invalid value";
     }
 
-    fcf->reconnect_delay = ms;
-    fcf->reconnect_max = ngx_max(fcf->reconnect_delay, 60000);
+    delay[0] = ms;
+    delay[1] = ngx_max(delay[0], *max);
 
     if (cf->args->nelts == 3) {
 
         ms = ngx_parse_time(&value[2], 0);
-        if (ms == NGX_ERROR || (ngx_msec_t) ms < fcf->reconnect_delay) {
+        if (ms == NGX_ERROR || (ngx_msec_t) ms < delay[0]) {
             return "invalid value";
         }
 
-        fcf->reconnect_max = ms;
+        delay[1] = ms;
     }
+
+    return NGX_CONF_OK;
+}
+
+
+/* refresh_rate Nr/s */
+
+static char *
+ngx_xmpp_sip_rate(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_fed_conf_t *fcf = conf;
+
+    ngx_int_t   n;
+    ngx_str_t  *value;
+
+    if (fcf->refresh_rate != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    n = NGX_ERROR;
+
+    if (value[1].len > 3
+        && ngx_strncmp(value[1].data + value[1].len - 3, "r/s", 3) == 0)
+    {
+        n = ngx_atoi(value[1].data, value[1].len - 3);
+    }
+
+    if (n <= 0 || n > 1000000) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid rate \"%V\", it must be as \"100r/s\"",
+                           &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    fcf->refresh_rate = n;
 
     return NGX_CONF_OK;
 }

@@ -102,6 +102,25 @@ struct ngx_fed_conf_s {
     ngx_uint_t                    link_events;         /* open, of one link */
     size_t                        output_size;         /* high water mark */
 
+    /* presence */
+
+    ngx_msec_t                    subscription_expires;
+    ngx_msec_t                    subscription_min;
+    ngx_msec_t                    subscription_max;
+    ngx_msec_t                    notify_interval;     /* RFC 3856, 6.10 */
+    ngx_msec_t                    notify_timeout;      /* Timer N */
+    ngx_msec_t                    poll_wait;
+    ngx_msec_t                    presence_idle;
+    ngx_msec_t                    subscribe_interval;  /* to XMPP users */
+    ngx_msec_t                    denial_time;
+    ngx_msec_t                    resubscribe_delay;   /* doubles */
+    ngx_msec_t                    resubscribe_max;
+    ngx_uint_t                    refresh_rate;        /* a second */
+    ngx_uint_t                    pair_dialogs;
+    ngx_uint_t                    user_watchers;
+    ngx_uint_t                    user_contacts;
+    ngx_uint_t                    domain_subscriptions;
+
     /* a worker's own, from init_process */
 
     ngx_cycle_t                  *cycle;

@@ -16,7 +16,7 @@
 #define NGX_FED_EVENT_POOL       2048
 
 
-static ngx_fed_outcome_e ngx_fed_event_admit(ngx_fed_event_t *ev,
+static ngx_fed_outcome_e ngx_fed_event_policy(ngx_fed_event_t *ev,
     const char **text);
 static ngx_int_t ngx_fed_event_permitted(ngx_fed_event_t *ev);
 static ngx_int_t ngx_fed_event_session(ngx_fed_event_t *ev);
@@ -82,7 +82,6 @@ ngx_fed_event_submit(ngx_fed_event_t *ev)
     fcf = ev->conf;
 
     ev->submitted = 1;
-    ev->target = (ev->source == fcf->sip) ? fcf->xmpp : fcf->sip;
 
     if (fcf->log_bodies && ev->body.len) {
         ev->logged_body.data = ngx_pstrdup(ev->pool, &ev->body);
@@ -101,14 +100,44 @@ ngx_fed_event_submit(ngx_fed_event_t *ev)
         return;
     }
 
+    if (ev->kind != NGX_FED_MESSAGE && ev->source == fcf->xmpp) {
+        ngx_fed_roster_event(ev);
+        return;
+    }
+
     ev->target->send(ev);
+}
+
+
+/*
+ * Asks policy whether an event may cross, once.  Returns NGX_FED_ACCEPTED, or
+ * the outcome that it is to have, with the reason in *text.
+ */
+
+ngx_fed_outcome_e
+ngx_fed_event_admit(ngx_fed_event_t *ev, const char **text)
+{
+    ngx_fed_outcome_e  result;
+
+    if (ev->admitted) {
+        return NGX_FED_ACCEPTED;
+    }
+
+    ev->target = (ev->source == ev->conf->sip) ? ev->conf->xmpp
+                                               : ev->conf->sip;
+
+    result = ngx_fed_event_policy(ev, text);
+
+    ev->admitted = (result == NGX_FED_ACCEPTED);
+
+    return result;
 }
 
 
 /* Policy: who may send to whom, and how much. */
 
 static ngx_fed_outcome_e
-ngx_fed_event_admit(ngx_fed_event_t *ev, const char **text)
+ngx_fed_event_policy(ngx_fed_event_t *ev, const char **text)
 {
     ngx_int_t        rc;
     ngx_fed_conf_t  *fcf;
@@ -138,7 +167,10 @@ ngx_fed_event_admit(ngx_fed_event_t *ev, const char **text)
         return NGX_FED_REFUSED;
     }
 
-    rc = ngx_fed_zone_admit(fcf, ev->from_domain, &ev->from.domain);
+    /* a presence that is lost is one that is wrong from then on */
+
+    rc = (ev->kind == NGX_FED_PRESENCE)
+         ? NGX_OK : ngx_fed_zone_admit(fcf, ev->from_domain, &ev->from.domain);
 
     if (rc == NGX_BUSY) {
         *text = "too many events from this domain";
@@ -223,7 +255,8 @@ ngx_fed_event_outcome(ngx_fed_event_t *ev, ngx_fed_outcome_t *outcome)
 
     case NGX_FED_ACCEPTED:
         count = NGX_FED_COUNT_ACCEPTED;
-        ev->status = (ev->source == fcf->sip) ? fcf->message_status : 200;
+        ev->status = (ev->source == fcf->sip && ev->kind == NGX_FED_MESSAGE)
+                     ? fcf->message_status : 200;
         break;
 
     case NGX_FED_REFUSED:
@@ -297,6 +330,21 @@ ngx_fed_event_mask(ngx_fed_event_t *ev)
     ev->outcome.result = NGX_FED_STANZA_ERROR;
     ev->outcome.condition = NGX_FED_SERVICE_UNAVAILABLE;
     ev->outcome.type = NGX_FED_TYPE_CANCEL;
+}
+
+
+/* The outcome of an event that this side has taken. */
+
+void
+ngx_fed_event_accept(ngx_fed_event_t *ev)
+{
+    ngx_fed_outcome_t  outcome;
+
+    ngx_memzero(&outcome, sizeof(ngx_fed_outcome_t));
+
+    outcome.result = NGX_FED_ACCEPTED;
+
+    ngx_fed_event_outcome(ev, &outcome);
 }
 
 

@@ -14,6 +14,8 @@
 #include <ngx_stream.h>
 #include "ngx_fed_address.h"
 #include "ngx_fed_error.h"
+#include "ngx_fed_hash.h"
+#include "ngx_fed_presence.h"
 
 
 typedef struct ngx_fed_conf_s    ngx_fed_conf_t;
@@ -22,10 +24,13 @@ typedef struct ngx_fed_event_s   ngx_fed_event_t;
 typedef struct ngx_fed_leg_s     ngx_fed_leg_t;
 typedef struct ngx_fed_link_s    ngx_fed_link_t;
 typedef struct ngx_fed_answer_s  ngx_fed_answer_t;
+typedef struct ngx_fed_pair_s    ngx_fed_pair_t;
 
 
 typedef enum {
     NGX_FED_MESSAGE = 0,
+    NGX_FED_SUBSCRIPTION,
+    NGX_FED_PRESENCE,
     NGX_FED_KINDS
 } ngx_fed_kind_e;
 
@@ -35,6 +40,19 @@ typedef enum {
     NGX_FED_CHAT,
     NGX_FED_HEADLINE
 } ngx_fed_message_type_e;
+
+
+/* what a subscription or a presence is, in the terms of RFC 6121, 4.7.1 */
+
+typedef enum {
+    NGX_FED_AVAILABLE = 0,
+    NGX_FED_UNAVAILABLE,
+    NGX_FED_SUBSCRIBE,
+    NGX_FED_SUBSCRIBED,
+    NGX_FED_UNSUBSCRIBE,
+    NGX_FED_UNSUBSCRIBED,
+    NGX_FED_PROBE
+} ngx_fed_presence_type_e;
 
 
 struct ngx_fed_event_s {
@@ -53,6 +71,7 @@ struct ngx_fed_event_s {
 
     ngx_fed_kind_e                kind;
     ngx_fed_message_type_e        type;
+    ngx_fed_presence_type_e       presence;
 
     /* kept until the outcome: in the event's pool */
 
@@ -73,6 +92,8 @@ struct ngx_fed_event_s {
                                                 or empty */
     ngx_str_t                     lang;
     ngx_str_t                     stamp;     /* of XEP-0203, or empty */
+    ngx_fed_resource_t           *resource;  /* of NGX_FED_AVAILABLE and
+                                                NGX_FED_UNAVAILABLE */
 
     ngx_msec_t                    start;     /* ngx_current_msec */
     ngx_uint_t                    status;    /* SIP, once there is an outcome */
@@ -83,6 +104,8 @@ struct ngx_fed_event_s {
     ngx_str_t                     logged_body;  /* with log_bodies only */
 
     unsigned                      submitted:1;
+    unsigned                      admitted:1;
+    unsigned                      told:1;    /* the sender knows already */
 };
 
 
@@ -92,6 +115,14 @@ struct ngx_fed_event_s {
  * after it; the strings that lie in the source's buffer are gone when it
  * returns.  done() tells the source what became of its event.  answer() takes
  * an answer that arrived at another worker.
+ *
+ * Of the rest XMPP has presence(), which sends a stanza of a type, for
+ * NGX_FED_AVAILABLE and NGX_FED_UNAVAILABLE with what a resource says or, with
+ * NULL, of the bare JID, and refused(), which sends one of type error.  With an
+ * id it is an answer.  SIP has changed(): what a SIP user sees of an XMPP user
+ * has changed, or, with a reason, he sees it no longer; subscribe(): an XMPP
+ * user watches a SIP user, and there is no dialog; due(): a time that was set
+ * for a dialog has come.
  */
 
 struct ngx_fed_leg_s {
@@ -104,13 +135,33 @@ struct ngx_fed_leg_s {
     void                        (*done)(ngx_fed_event_t *ev);
     void                        (*answer)(ngx_fed_conf_t *fcf,
                                           ngx_fed_answer_t *answer);
+
+    void                        (*presence)(ngx_fed_conf_t *fcf,
+                                          ngx_fed_presence_type_e type,
+                                          ngx_fed_address_t *from,
+                                          ngx_fed_address_t *to,
+                                          ngx_fed_resource_t *resource,
+                                          ngx_str_t *id);
+    void                        (*refused)(ngx_fed_conf_t *fcf,
+                                          ngx_fed_address_t *from,
+                                          ngx_fed_address_t *to,
+                                          ngx_fed_outcome_t *outcome);
+    void                        (*changed)(ngx_fed_conf_t *fcf,
+                                          ngx_fed_pair_t *pair,
+                                          ngx_uint_t reason);
+    void                        (*subscribe)(ngx_fed_conf_t *fcf,
+                                          ngx_fed_pair_t *pair);
+    void                        (*due)(ngx_fed_conf_t *fcf,
+                                          ngx_fed_key_t *id, uint64_t tag);
 };
 
 
 ngx_fed_event_t *ngx_fed_event_create(ngx_fed_link_t *link,
     ngx_fed_leg_t *source, ngx_fed_kind_e kind);
+ngx_fed_outcome_e ngx_fed_event_admit(ngx_fed_event_t *ev, const char **text);
 void ngx_fed_event_submit(ngx_fed_event_t *ev);
 void ngx_fed_event_outcome(ngx_fed_event_t *ev, ngx_fed_outcome_t *outcome);
+void ngx_fed_event_accept(ngx_fed_event_t *ev);
 void ngx_fed_event_fail(ngx_fed_event_t *ev, ngx_fed_outcome_e result,
     const char *text);
 void ngx_fed_event_drop(ngx_fed_event_t *ev);

@@ -58,4 +58,24 @@ typedef struct {
 } ngx_fed_presence_t;
 
 
+/* a presence as the zone and the state file keep it */
+
+#define NGX_FED_PACKED_MAX       4096
+
+
+ngx_fed_resource_t *ngx_fed_presence_find(ngx_fed_presence_t *presence,
+    ngx_str_t *name);
+ngx_fed_resource_t *ngx_fed_presence_add(ngx_fed_presence_t *presence,
+    ngx_str_t *name);
+void ngx_fed_presence_remove(ngx_fed_presence_t *presence,
+    ngx_fed_resource_t *resource);
+ngx_uint_t ngx_fed_presence_open(ngx_fed_presence_t *presence);
+ngx_uint_t ngx_fed_resource_equal(ngx_fed_resource_t *a,
+    ngx_fed_resource_t *b);
+
+size_t ngx_fed_presence_pack(u_char *dst, ngx_fed_presence_t *presence);
+ngx_int_t ngx_fed_presence_unpack(u_char *src, size_t len,
+    ngx_fed_presence_t *presence);
+
+
 #endif /* _NGX_FED_PRESENCE_H_INCLUDED_ */

@@ -13,13 +13,17 @@
 #include "ngx_fed.h"
 
 
-#define NGX_FED_ZONE_MAGIC    0x3146464e         /* "NFF1" */
+#define NGX_FED_ZONE_MAGIC    0x3246464e         /* "NFF2" */
 
 #define NGX_FED_SLOTS         128                /* processes of one master */
 #define NGX_FED_RING          32768
 #define NGX_FED_RING_ALIGN    16
 
 #define NGX_FED_ZONE_NOTE     8192               /* of the zone, for a note */
+
+#define NGX_FED_SWEEP         1000               /* ms, when nothing is due */
+#define NGX_FED_LEASE         60000              /* ms */
+#define NGX_FED_SWEEP_MAX     64                 /* in one turn */
 
 
 /* what is known of a domain whose users sent something */
@@ -79,6 +83,9 @@ typedef struct {
     ngx_fed_notes_t               notes;
     ngx_atomic_t                  number;
 
+    ngx_fed_watches_t             watches;
+    ngx_msec_t                    turn;          /* of the next refresh */
+
     ngx_atomic_t                  counts[NGX_FED_KINDS][2][NGX_FED_COUNTS];
 
     ngx_fed_slot_t                slots[NGX_FED_SLOTS];
@@ -111,6 +118,7 @@ typedef struct {
     uint32_t                      nonce;
     uint64_t                      seq;
     uint64_t                      key;           /* hides the sequence */
+    ngx_event_t                   sweep;
 } ngx_fed_zone_ctx_t;
 
 
@@ -132,6 +140,8 @@ static ngx_uint_t ngx_fed_zone_forget(ngx_fed_zone_ctx_t *ctx,
     ngx_fed_zone_pair_t *pair, ngx_uint_t slot, ngx_uint_t broken);
 static void ngx_fed_zone_forget_all(ngx_fed_zone_ctx_t *ctx,
     ngx_uint_t slot);
+static void ngx_fed_zone_sweep_handler(ngx_event_t *ev);
+static ngx_uint_t ngx_fed_zone_evict(ngx_fed_zone_ctx_t *ctx);
 static uint64_t ngx_fed_id_mix(uint64_t n);
 
 
@@ -217,6 +227,10 @@ ngx_fed_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     zone->number = (ngx_atomic_uint_t) ngx_time() * 4;
 
     ngx_fed_notes_init(&zone->notes, shm_zone->shm.size / NGX_FED_ZONE_NOTE);
+
+    if (ngx_fed_watches_init(&zone->watches) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     len = sizeof(" in federation zone \"\"") + shm_zone->shm.name.len;
 
@@ -374,6 +388,13 @@ ngx_fed_zone_init_process(ngx_fed_conf_t *fcf, ngx_cycle_t *cycle)
     }
 
     ctx->slot = ngx_process_slot;
+
+    ctx->sweep.handler = ngx_fed_zone_sweep_handler;
+    ctx->sweep.data = fcf;
+    ctx->sweep.log = cycle->log;
+    ctx->sweep.cancelable = 1;
+
+    ngx_add_timer(&ctx->sweep, NGX_FED_SWEEP);
 
     return NGX_OK;
 }
@@ -802,8 +823,7 @@ ngx_fed_zone_name_add(ngx_fed_zone_ctx_t *ctx, ngx_str_t *name,
 {
     size_t                size;
     ngx_uint_t            tries;
-    ngx_queue_t          *q;
-    ngx_rbtree_node_t    *node, *old;
+    ngx_rbtree_node_t    *node;
     ngx_fed_zone_name_t  *n;
 
     if (name->len > 255) {
@@ -833,23 +853,38 @@ ngx_fed_zone_name_add(ngx_fed_zone_ctx_t *ctx, ngx_str_t *name,
             return n;
         }
 
-        if (ngx_queue_empty(&ctx->zone->lru)) {
+        if (!ngx_fed_zone_evict(ctx)) {
             break;
         }
-
-        /* a rate that was not used for longest is forgotten first */
-
-        q = ngx_queue_last(&ctx->zone->lru);
-        n = ngx_queue_data(q, ngx_fed_zone_name_t, queue);
-        old = (ngx_rbtree_node_t *)
-                  ((u_char *) n - offsetof(ngx_rbtree_node_t, color));
-
-        ngx_queue_remove(q);
-        ngx_rbtree_delete(&ctx->zone->names, old);
-        ngx_slab_free_locked(ctx->shpool, old);
     }
 
     return NULL;
+}
+
+
+/* The rate that was not used for longest is forgotten first. */
+
+static ngx_uint_t
+ngx_fed_zone_evict(ngx_fed_zone_ctx_t *ctx)
+{
+    ngx_queue_t          *q;
+    ngx_rbtree_node_t    *old;
+    ngx_fed_zone_name_t  *n;
+
+    if (ngx_queue_empty(&ctx->zone->lru)) {
+        return 0;
+    }
+
+    q = ngx_queue_last(&ctx->zone->lru);
+    n = ngx_queue_data(q, ngx_fed_zone_name_t, queue);
+    old = (ngx_rbtree_node_t *)
+              ((u_char *) n - offsetof(ngx_rbtree_node_t, color));
+
+    ngx_queue_remove(q);
+    ngx_rbtree_delete(&ctx->zone->names, old);
+    ngx_slab_free_locked(ctx->shpool, old);
+
+    return 1;
 }
 
 
@@ -1160,6 +1195,222 @@ ngx_fed_zone_noted(ngx_fed_conf_t *fcf, u_char *key, u_char *dst, size_t *len)
     ngx_shmtx_unlock(&ctx->shpool->mutex);
 
     return text ? NGX_OK : NGX_DECLINED;
+}
+
+
+/*
+ * What is between these two is done in no other process.  Nothing is logged
+ * there, and nothing waited for.
+ */
+
+void
+ngx_fed_zone_lock(ngx_fed_conf_t *fcf)
+{
+    ngx_fed_zone_ctx_t  *ctx;
+
+    ctx = fcf->zone_data;
+
+    ngx_shmtx_lock(&ctx->shpool->mutex);
+}
+
+
+void
+ngx_fed_zone_unlock(ngx_fed_conf_t *fcf)
+{
+    ngx_fed_zone_ctx_t  *ctx;
+
+    ctx = fcf->zone_data;
+
+    ngx_shmtx_unlock(&ctx->shpool->mutex);
+}
+
+
+/*
+ * Allocates in the zone, which is locked.  Rates make room, authorizations
+ * never do.  Returns NULL if the zone is full.
+ */
+
+void *
+ngx_fed_zone_alloc(ngx_fed_conf_t *fcf, size_t size)
+{
+    void                *p;
+    ngx_uint_t           tries;
+    ngx_fed_zone_ctx_t  *ctx;
+
+    ctx = fcf->zone_data;
+
+    for (tries = 0; tries < 16; tries++) {
+
+        p = ngx_slab_alloc_locked(ctx->shpool, size);
+
+        if (p || !ngx_fed_zone_evict(ctx)) {
+            return p;
+        }
+    }
+
+    return NULL;
+}
+
+
+void
+ngx_fed_zone_free(ngx_fed_conf_t *fcf, void *p)
+{
+    ngx_fed_zone_ctx_t  *ctx;
+
+    ctx = fcf->zone_data;
+
+    ngx_slab_free_locked(ctx->shpool, p);
+}
+
+
+ngx_fed_watches_t *
+ngx_fed_zone_watches(ngx_fed_conf_t *fcf)
+{
+    ngx_fed_zone_ctx_t  *ctx;
+
+    ctx = fcf->zone_data;
+
+    return &ctx->zone->watches;
+}
+
+
+/*
+ * Sets when something in the zone, which is locked, is due: some worker will
+ * take it, this one unless it ends meanwhile.
+ */
+
+void
+ngx_fed_zone_due(ngx_fed_conf_t *fcf, ngx_fed_due_t *due, ngx_msec_t time)
+{
+    ngx_msec_int_t       wait;
+    ngx_fed_zone_ctx_t  *ctx;
+
+    ctx = fcf->zone_data;
+
+    ngx_fed_wheel_set(&ctx->zone->watches.wheel, due, time);
+
+    if (!ctx->sweep.timer_set) {
+        return;
+    }
+
+    wait = (ngx_msec_int_t) (time - ngx_current_msec);
+
+    if ((ngx_msec_int_t) (time - ctx->sweep.timer.key) < 0) {
+        ngx_del_timer(&ctx->sweep);
+        ngx_add_timer(&ctx->sweep, ngx_max(wait, 1));
+    }
+}
+
+
+static void
+ngx_fed_zone_sweep_handler(ngx_event_t *ev)
+{
+    uint64_t             tag;
+    ngx_uint_t           n;
+    ngx_fed_due_t       *due;
+    ngx_fed_key_t        id;
+    ngx_fed_conf_t      *fcf;
+    ngx_fed_watch_t     *watch;
+    ngx_fed_dialog_t    *dialog;
+    ngx_fed_zone_ctx_t  *ctx;
+
+    fcf = ev->data;
+    ctx = fcf->zone_data;
+
+    /* what is due is for the processes that stay */
+
+    if (ngx_exiting) {
+        return;
+    }
+
+    ngx_add_timer(ev, NGX_FED_SWEEP);
+
+    for (n = 0; n < NGX_FED_SWEEP_MAX; n++) {
+
+        ngx_shmtx_lock(&ctx->shpool->mutex);
+
+        due = ngx_fed_wheel_next(&ctx->zone->watches.wheel);
+
+        if (due == NULL) {
+            ngx_shmtx_unlock(&ctx->shpool->mutex);
+            return;
+        }
+
+        ngx_fed_due_find(due, &watch, &dialog);
+
+        id.lo = watch->node.key;
+        id.hi = watch->id;
+        tag = dialog ? dialog->tag : 0;
+
+        /* if this process dies now, another one looks again */
+
+        ngx_fed_wheel_set(&ctx->zone->watches.wheel, due,
+                          (ngx_current_msec & ~(ngx_msec_t) 1)
+                          + NGX_FED_LEASE + (due->time & 1));
+
+        ngx_shmtx_unlock(&ctx->shpool->mutex);
+
+        ngx_fed_roster_due(fcf, &id, tag);
+    }
+
+    ngx_del_timer(ev);
+    ngx_add_timer(ev, 1);
+}
+
+
+/*
+ * Returns the time at which it is the turn of one more request that no user
+ * has asked for just now; the zone is locked.
+ */
+
+ngx_msec_t
+ngx_fed_zone_turn(ngx_fed_conf_t *fcf)
+{
+    ngx_fed_zone_t      *zone;
+    ngx_fed_zone_ctx_t  *ctx;
+
+    ctx = fcf->zone_data;
+    zone = ctx->zone;
+
+    if ((ngx_msec_int_t) (zone->turn - ngx_current_msec * 1000) < 0) {
+        zone->turn = ngx_current_msec * 1000;
+    }
+
+    zone->turn += ngx_max(1000000 / fcf->refresh_rate, 1);
+
+    return zone->turn / 1000;
+}
+
+
+/* Returns what names this process in the zone. */
+
+uint32_t
+ngx_fed_zone_self(ngx_fed_conf_t *fcf, ngx_uint_t *slot)
+{
+    ngx_fed_zone_ctx_t  *ctx;
+
+    ctx = fcf->zone_data;
+
+    *slot = ctx->slot;
+
+    return ctx->nonce;
+}
+
+
+/* Tells whether such a process is still there. */
+
+ngx_uint_t
+ngx_fed_zone_alive(ngx_fed_conf_t *fcf, ngx_uint_t slot, uint32_t nonce)
+{
+    ngx_fed_zone_ctx_t  *ctx;
+
+    ctx = fcf->zone_data;
+
+    if (slot >= NGX_FED_SLOTS) {
+        return 0;
+    }
+
+    return ctx->zone->slots[slot].nonce == nonce;
 }
 
 

@@ -12,6 +12,7 @@
 #include <ngx_core.h>
 #include "ngx_fed_event.h"
 #include "ngx_fed_notes.h"
+#include "ngx_fed_watch.h"
 
 
 #define NGX_FED_SECRET_LEN        64     /* hex text, XEP-0185 */
@@ -97,6 +98,18 @@ ngx_uint_t ngx_fed_zone_number(ngx_fed_conf_t *fcf);
 void ngx_fed_zone_note(ngx_fed_conf_t *fcf, u_char *key, ngx_str_t *text);
 ngx_int_t ngx_fed_zone_noted(ngx_fed_conf_t *fcf, u_char *key, u_char *dst,
     size_t *len);
+
+void ngx_fed_zone_lock(ngx_fed_conf_t *fcf);
+void ngx_fed_zone_unlock(ngx_fed_conf_t *fcf);
+void *ngx_fed_zone_alloc(ngx_fed_conf_t *fcf, size_t size);
+void ngx_fed_zone_free(ngx_fed_conf_t *fcf, void *p);
+ngx_fed_watches_t *ngx_fed_zone_watches(ngx_fed_conf_t *fcf);
+void ngx_fed_zone_due(ngx_fed_conf_t *fcf, ngx_fed_due_t *due,
+    ngx_msec_t time);
+ngx_msec_t ngx_fed_zone_turn(ngx_fed_conf_t *fcf);
+uint32_t ngx_fed_zone_self(ngx_fed_conf_t *fcf, ngx_uint_t *slot);
+ngx_uint_t ngx_fed_zone_alive(ngx_fed_conf_t *fcf, ngx_uint_t slot,
+    uint32_t nonce);
 
 uint64_t ngx_fed_id_next(ngx_fed_conf_t *fcf);
 u_char *ngx_fed_id_text(ngx_fed_conf_t *fcf, u_char *dst, uint64_t seq);

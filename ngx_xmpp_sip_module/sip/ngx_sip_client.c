@@ -1,7 +1,7 @@
 
 /*
- * Client transactions of MESSAGE: one at a time from a user to another one,
- * and the responses (RFC 3261, 17.1.2, 18.1; RFC 3428, 8).
+ * Client transactions and their responses (RFC 3261, 17.1.2, 18.1), and that
+ * there is one MESSAGE at a time from a user to another one (RFC 3428, 8).
  */
 
 
@@ -12,17 +12,20 @@
 #include "ngx_sip_core.h"
 
 
-#define NGX_SIP_RETRY_MAX  86400
+#define NGX_SIP_RETRY_MAX    86400
+#define NGX_SIP_CLIENT_POOL  1024
 
 
 static ngx_sip_pair_t *ngx_sip_pair_get(ngx_sip_ctx_t *ctx,
     ngx_fed_event_t *ev);
 static void ngx_sip_pair_next(ngx_sip_ctx_t *ctx, ngx_sip_pair_t *pair);
 static ngx_sip_client_t *ngx_sip_client_find(ngx_sip_ctx_t *ctx, uint64_t seq);
+static void ngx_sip_client_event(ngx_sip_client_t *client,
+    ngx_fed_outcome_t *outcome, ngx_sip_msg_t *msg);
 static void ngx_sip_client_timeout(ngx_fed_timers_t *timers,
     ngx_fed_timer_t *timer);
 static void ngx_sip_client_finish(ngx_sip_client_t *client,
-    ngx_fed_outcome_t *outcome);
+    ngx_fed_outcome_t *outcome, ngx_sip_msg_t *msg);
 static void ngx_sip_client_foreign(ngx_sip_conn_t *conn, ngx_str_t *domain);
 static void ngx_sip_client_outcome(ngx_sip_msg_t *msg, u_char *text,
     ngx_fed_outcome_t *outcome);
@@ -43,10 +46,41 @@ ngx_sip_client_init(ngx_sip_ctx_t *ctx)
 }
 
 
-/* An event for the SIP side. */
+/*
+ * Makes a transaction with a pool of its own, for a request that the caller
+ * writes into it and hands to ngx_sip_peer_send().  Returns NULL if there is no
+ * memory.
+ */
+
+ngx_sip_client_t *
+ngx_sip_client_create(ngx_sip_ctx_t *ctx, ngx_str_t *method)
+{
+    ngx_pool_t        *pool;
+    ngx_sip_client_t  *client;
+
+    pool = ngx_create_pool(NGX_SIP_CLIENT_POOL, ctx->conf->log);
+    if (pool == NULL) {
+        return NULL;
+    }
+
+    client = ngx_pcalloc(pool, sizeof(ngx_sip_client_t));
+    if (client == NULL) {
+        ngx_destroy_pool(pool);
+        return NULL;
+    }
+
+    client->ctx = ctx;
+    client->pool = pool;
+    client->method = *method;
+
+    return client;
+}
+
+
+/* A message for the SIP side. */
 
 void
-ngx_sip_client_send(ngx_fed_event_t *ev)
+ngx_sip_client_message(ngx_fed_event_t *ev)
 {
     size_t             size;
     ngx_int_t          rc;
@@ -63,7 +97,13 @@ ngx_sip_client_send(ngx_fed_event_t *ev)
     }
 
     client->ctx = ctx;
+    client->pool = ev->pool;
     client->event = ev;
+    client->handler = ngx_sip_client_event;
+    client->name = ev->to.domain;
+    client->domain = ev->to_domain;
+
+    ngx_str_set(&client->method, "MESSAGE");
 
     ev->target_data = client;
 
@@ -117,6 +157,14 @@ ngx_sip_client_send(ngx_fed_event_t *ev)
     pair->nwaiting++;
 
     ngx_fed_timers_add(&ctx->timer_f, &client->timer);
+}
+
+
+static void
+ngx_sip_client_event(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome,
+    ngx_sip_msg_t *msg)
+{
+    ngx_fed_event_outcome(client->event, outcome);
 }
 
 
@@ -285,25 +333,38 @@ ngx_sip_client_find(ngx_sip_ctx_t *ctx, uint64_t seq)
 static void
 ngx_sip_client_timeout(ngx_fed_timers_t *timers, ngx_fed_timer_t *timer)
 {
-    ngx_sip_client_t  *client;
+    ngx_sip_client_t   *client;
+    ngx_fed_outcome_t   outcome;
 
     client = (ngx_sip_client_t *)
                  ((u_char *) timer - offsetof(ngx_sip_client_t, timer));
 
     ngx_log_error(NGX_LOG_ERR, timers->event.log, 0,
-                  "SIP domain \"%V\" %s in %M ms",
-                  &client->event->to.domain,
-                  client->conn ? "did not answer a MESSAGE"
-                               : "could not be sent a MESSAGE",
-                  timers->length);
+                  "SIP domain \"%V\" %s a %V in %M ms", &client->name,
+                  client->conn ? "did not answer" : "could not be sent",
+                  &client->method, timers->length);
 
     if (client->status) {
         ngx_sip_client_refused(client);
         return;
     }
 
-    ngx_sip_client_fail(client, NGX_FED_TIMEOUT,
-                        client->conn ? "no answer" : "not sent in time");
+    ngx_memzero(&outcome, sizeof(ngx_fed_outcome_t));
+
+    outcome.result = NGX_FED_TIMEOUT;
+
+    if (client->conn) {
+
+        /* RFC 3261, 8.1.3.1 */
+
+        outcome.status = 408;
+        ngx_str_set(&outcome.text, "no answer");
+
+    } else {
+        ngx_str_set(&outcome.text, "not sent in time");
+    }
+
+    ngx_sip_client_finish(client, &outcome, NULL);
 }
 
 
@@ -334,13 +395,16 @@ ngx_sip_client_detach(ngx_sip_client_t *client)
 /* The end of a transaction, wherever it is; its memory goes. */
 
 static void
-ngx_sip_client_finish(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome)
+ngx_sip_client_finish(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome,
+    ngx_sip_msg_t *msg)
 {
+    ngx_pool_t      *pool;
     ngx_sip_ctx_t   *ctx;
     ngx_sip_pair_t  *pair;
 
     ctx = client->ctx;
     pair = client->pair;
+    pool = client->event ? NULL : client->pool;
 
     ngx_fed_timers_del(&ctx->timer_f, &client->timer);
 
@@ -356,7 +420,11 @@ ngx_sip_client_finish(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome)
         ngx_sip_client_detach(client);
     }
 
-    ngx_fed_event_outcome(client->event, outcome);
+    client->handler(client, outcome, msg);
+
+    if (pool) {
+        ngx_destroy_pool(pool);
+    }
 
     if (pair) {
         ngx_sip_pair_next(ctx, pair);
@@ -379,7 +447,7 @@ ngx_sip_client_fail(ngx_sip_client_t *client, ngx_fed_outcome_e result,
         outcome.text.data = (u_char *) text;
     }
 
-    ngx_sip_client_finish(client, &outcome);
+    ngx_sip_client_finish(client, &outcome, NULL);
 }
 
 
@@ -396,7 +464,7 @@ ngx_sip_client_refused(ngx_sip_client_t *client)
     outcome.status = client->status;
     outcome.retry_after = client->retry_after;
 
-    ngx_sip_client_finish(client, &outcome);
+    ngx_sip_client_finish(client, &outcome, NULL);
 }
 
 
@@ -414,8 +482,8 @@ ngx_sip_client_lost(ngx_sip_conn_t *conn)
         client = ngx_queue_data(q, ngx_sip_client_t, list);
 
         ngx_log_error(NGX_LOG_ERR, conn->link->log, 0,
-                      "connection closed before a MESSAGE was answered: %s",
-                      conn->link->reason);
+                      "connection closed before a %V was answered: %s",
+                      &client->method, conn->link->reason);
 
         ngx_sip_client_fail(client, NGX_FED_TIMEOUT, "connection closed");
     }
@@ -459,9 +527,9 @@ ngx_sip_client_response(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     client = ngx_sip_client_find(ctx, id.seq);
 
     if (client == NULL || client->cseq != msg->cseq
-        || msg->cseq_method.len != sizeof("MESSAGE") - 1
-        || ngx_memcmp(msg->cseq_method.data, "MESSAGE",
-                      sizeof("MESSAGE") - 1)
+        || msg->cseq_method.len != client->method.len
+        || ngx_memcmp(msg->cseq_method.data, client->method.data,
+                      client->method.len)
            != 0)
     {
         ngx_log_debug1(NGX_LOG_DEBUG_STREAM, conn->link->log, 0,
@@ -470,7 +538,7 @@ ngx_sip_client_response(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     }
 
     if (client->conn != conn && ngx_sip_client_proven(conn, client) != NGX_OK) {
-        ngx_sip_client_foreign(conn, &client->event->to.domain);
+        ngx_sip_client_foreign(conn, &client->name);
         return;
     }
 
@@ -487,7 +555,7 @@ ngx_sip_client_response(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
         }
     }
 
-    ngx_sip_client_finish(client, &outcome);
+    ngx_sip_client_finish(client, &outcome, msg);
 }
 
 
@@ -500,8 +568,7 @@ ngx_sip_client_proven(ngx_sip_conn_t *conn, ngx_sip_client_t *client)
         return NGX_OK;
     }
 
-    return ngx_sip_identity_check(conn, &client->event->to.domain,
-                                  client->event->to_domain)
+    return ngx_sip_identity_check(conn, &client->name, client->domain)
            == NULL ? NGX_OK : NGX_DECLINED;
 }
 
@@ -544,8 +611,10 @@ ngx_sip_client_outcome(ngx_sip_msg_t *msg, u_char *text,
     outcome->text.len = ngx_fed_text_line(text, msg->reason.data,
                                           msg->reason.len, NGX_SIP_REASON_LEN);
 
-    h = ngx_sip_header(msg, NGX_SIP_RETRY_AFTER);
+    /* what a 423 wants is a time, too */
 
+    h = ngx_sip_header(msg, msg->status == 423 ? NGX_SIP_MIN_EXPIRES
+                                               : NGX_SIP_RETRY_AFTER);
     if (h) {
         digits = h->value;
 
@@ -683,15 +752,14 @@ ngx_sip_client_answer(ngx_sip_ctx_t *ctx, ngx_fed_answer_t *answer)
 
     client = ngx_sip_client_find(ctx, answer->seq);
 
-    if (client == NULL || client->event->to.domain.len != answer->from.len
-        || ngx_memcmp(client->event->to.domain.data, answer->from.data,
-                      answer->from.len)
+    if (client == NULL || client->name.len != answer->from.len
+        || ngx_memcmp(client->name.data, answer->from.data, answer->from.len)
            != 0)
     {
         return;
     }
 
-    ngx_sip_client_finish(client, &answer->outcome);
+    ngx_sip_client_finish(client, &answer->outcome, NULL);
 }
 
 

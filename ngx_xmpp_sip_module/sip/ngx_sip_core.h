@@ -25,12 +25,21 @@
 #define NGX_SIP_REASON_LEN       128
 #define NGX_SIP_CALL_ID_LEN      128
 
-#define NGX_SIP_ALLOW            "Allow: OPTIONS, MESSAGE, CANCEL" CRLF
-#define NGX_SIP_ALLOW_NO_MESSAGE "Allow: OPTIONS, CANCEL" CRLF
+#define NGX_SIP_PAIR_DIALOGS     64      /* at most */
+
+#define NGX_SIP_ALLOW                                                         \
+    "Allow: OPTIONS, MESSAGE, SUBSCRIBE, NOTIFY, CANCEL" CRLF
+#define NGX_SIP_ALLOW_NO_MESSAGE                                              \
+    "Allow: OPTIONS, SUBSCRIBE, NOTIFY, CANCEL" CRLF
+#define NGX_SIP_ALLOW_EVENTS_ROW "Allow-Events: presence" CRLF
+#define NGX_SIP_ACCEPT_PRESENCE  "Accept: application/pidf+xml" CRLF
 #define NGX_SIP_ACCEPT_ROW                                                    \
     "Accept: text/plain;charset=UTF-8, multipart/alternative,"                \
     " multipart/mixed" CRLF
 
+
+#define ngx_sip_str_equal(a, b)                                               \
+    ((a)->len == (b)->len && ngx_memcmp((a)->data, (b)->data, (b)->len) == 0)
 
 #define ngx_sip_bucket(array, key)                                            \
     (&(array)[(key)->lo & (NGX_SIP_BUCKETS - 1)])
@@ -131,7 +140,15 @@ struct ngx_sip_pair_s {
 };
 
 
-/* a client transaction (RFC 3261, 17.1.2), in the pool of its event */
+/*
+ * A client transaction (RFC 3261, 17.1.2), in the pool of its event or in one
+ * of its own.  handler is called with its outcome and, if it was a response
+ * read by this process, with that.
+ */
+
+typedef void (*ngx_sip_client_handler_pt)(ngx_sip_client_t *client,
+    ngx_fed_outcome_t *outcome, ngx_sip_msg_t *msg);
+
 
 struct ngx_sip_client_s {
     ngx_queue_t                   queue;     /* by seq */
@@ -139,7 +156,13 @@ struct ngx_sip_client_s {
     ngx_fed_timer_t               timer;     /* Timer F, or in a queue */
 
     ngx_sip_ctx_t                *ctx;
-    ngx_fed_event_t              *event;
+    ngx_pool_t                   *pool;
+    ngx_fed_event_t              *event;     /* or NULL */
+    ngx_sip_client_handler_pt     handler;
+    void                         *data;
+    ngx_str_t                     method;
+    ngx_str_t                     name;      /* domain of the recipient */
+    ngx_fed_domain_t             *domain;
     ngx_sip_pair_t               *pair;
     ngx_sip_peer_t               *peer;
     ngx_sip_conn_t               *conn;      /* written to, and open */
@@ -198,7 +221,19 @@ struct ngx_sip_server_s {
 };
 
 
-/* how a request is refused */
+/* a dialog of the zone, and what a request within it needs, in a pool */
+
+typedef struct {
+    ngx_fed_pair_t                pair;
+    ngx_fed_address_t            *local;     /* the XMPP user */
+    ngx_fed_address_t            *remote;
+    uint64_t                      tag;       /* ours */
+    uint32_t                      cseq;
+    ngx_str_t                     texts[NGX_FED_TEXTS];
+} ngx_sip_dialog_t;
+
+
+/* how a request is refused, or answered */
 
 typedef struct {
     ngx_uint_t                    status;
@@ -283,6 +318,10 @@ ngx_str_t ngx_sip_identity_log(ngx_sip_conn_t *conn, u_char *buf, size_t size);
 /* ngx_sip_request.c */
 
 void ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
+ngx_int_t ngx_sip_users(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal);
+void ngx_sip_log_refusal(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    ngx_sip_refusal_t *refusal);
 
 /* ngx_sip_respond.c */
 
@@ -309,6 +348,10 @@ void ngx_sip_server_repeat(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_sip_known_t *known);
 ngx_int_t ngx_sip_server_create(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_fed_key_t *key, ngx_fed_key_t *merge_key, ngx_fed_event_t *ev);
+void ngx_sip_server_answer(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    ngx_fed_key_t *key, ngx_sip_refusal_t *answer);
+void ngx_sip_server_outcome(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    ngx_fed_key_t *key, ngx_fed_event_t *ev);
 void ngx_sip_server_done(ngx_fed_event_t *ev);
 ngx_int_t ngx_sip_server_init(ngx_sip_ctx_t *ctx);
 void ngx_sip_server_exit(ngx_sip_ctx_t *ctx);
@@ -321,7 +364,9 @@ void ngx_sip_reply_closed(ngx_sip_conn_t *conn);
 
 /* ngx_sip_client.c */
 
-void ngx_sip_client_send(ngx_fed_event_t *ev);
+ngx_sip_client_t *ngx_sip_client_create(ngx_sip_ctx_t *ctx,
+    ngx_str_t *method);
+void ngx_sip_client_message(ngx_fed_event_t *ev);
 void ngx_sip_client_write(ngx_sip_client_t *client, ngx_sip_conn_t *conn);
 void ngx_sip_client_refused(ngx_sip_client_t *client);
 void ngx_sip_client_detach(ngx_sip_client_t *client);
@@ -348,6 +393,44 @@ void ngx_sip_peer_closed(ngx_sip_conn_t *conn);
 void ngx_sip_peer_alias(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_str_t *name, ngx_fed_domain_t *domain);
 void ngx_sip_peers_free(ngx_sip_ctx_t *ctx);
+
+/* ngx_sip_dialog.c */
+
+ngx_int_t ngx_sip_dialog_copy(ngx_sip_ctx_t *ctx, ngx_pool_t *pool,
+    ngx_fed_dialog_t *from, ngx_sip_dialog_t *dialog);
+ngx_int_t ngx_sip_dialog_tag(ngx_str_t *text, uint64_t *tag);
+ngx_int_t ngx_sip_dialog_texts(ngx_pool_t *pool, ngx_sip_msg_t *msg,
+    ngx_str_t *texts);
+ngx_int_t ngx_sip_dialog_contact(ngx_sip_msg_t *msg, ngx_str_t *target);
+ngx_int_t ngx_sip_dialog_event(ngx_sip_msg_t *msg, ngx_str_t *id);
+ngx_int_t ngx_sip_dialog_send(ngx_sip_client_t *client,
+    ngx_sip_dialog_t *dialog, ngx_str_t *headers, ngx_str_t *body);
+ngx_uint_t ngx_sip_dialog_dies(ngx_fed_outcome_t *outcome);
+void ngx_sip_dialog_claim(ngx_sip_ctx_t *ctx, ngx_fed_dialog_t *dialog);
+ngx_uint_t ngx_sip_dialog_claimed(ngx_sip_ctx_t *ctx,
+    ngx_fed_dialog_t *dialog);
+void ngx_sip_dialog_due(ngx_fed_conf_t *fcf, ngx_fed_key_t *id, uint64_t tag);
+
+/* ngx_sip_notifier.c */
+
+void ngx_sip_notifier_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
+void ngx_sip_notifier_done(ngx_fed_event_t *ev);
+void ngx_sip_notifier_changed(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair,
+    ngx_uint_t reason);
+void ngx_sip_notifier_run(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id,
+    uint64_t tag);
+
+/* ngx_sip_subscriber.c */
+
+void ngx_sip_subscriber_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
+void ngx_sip_subscriber_send(ngx_fed_event_t *ev);
+void ngx_sip_subscriber_begin(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair);
+void ngx_sip_subscriber_due(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id,
+    uint64_t tag);
+
+/* ngx_sip_simple.c */
+
+size_t ngx_sip_language_prefix(ngx_str_t *lang);
 
 /* ngx_sip_thread.c */
 

@@ -21,6 +21,8 @@ static ngx_int_t ngx_sip_init_process(ngx_fed_conf_t *fcf);
 static void ngx_sip_exit_process(ngx_fed_conf_t *fcf);
 static ngx_int_t ngx_sip_init_keys(ngx_sip_ctx_t *ctx);
 static ngx_int_t ngx_sip_init_vias(ngx_sip_ctx_t *ctx);
+static void ngx_sip_send(ngx_fed_event_t *ev);
+static void ngx_sip_done(ngx_fed_event_t *ev);
 static void ngx_sip_answer(ngx_fed_conf_t *fcf, ngx_fed_answer_t *answer);
 
 
@@ -28,9 +30,14 @@ ngx_fed_leg_t  ngx_sip_leg = {
     ngx_string("sip"),
     ngx_sip_init_process,
     ngx_sip_exit_process,
-    ngx_sip_client_send,
-    ngx_sip_server_done,
-    ngx_sip_answer
+    ngx_sip_send,
+    ngx_sip_done,
+    ngx_sip_answer,
+    NULL,
+    NULL,
+    ngx_sip_notifier_changed,
+    ngx_sip_subscriber_begin,
+    ngx_sip_dialog_due
 };
 
 
@@ -214,6 +221,30 @@ ngx_sip_init_vias(ngx_sip_ctx_t *ctx)
     }
 
     return NGX_OK;
+}
+
+
+static void
+ngx_sip_send(ngx_fed_event_t *ev)
+{
+    if (ev->kind == NGX_FED_MESSAGE) {
+        ngx_sip_client_message(ev);
+        return;
+    }
+
+    ngx_sip_subscriber_send(ev);
+}
+
+
+static void
+ngx_sip_done(ngx_fed_event_t *ev)
+{
+    if (ev->kind == NGX_FED_MESSAGE) {
+        ngx_sip_server_done(ev);
+        return;
+    }
+
+    ngx_sip_notifier_done(ev);
 }
 
 

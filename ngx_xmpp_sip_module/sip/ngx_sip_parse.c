@@ -105,6 +105,7 @@ static const ngx_sip_name_t  ngx_sip_names_9[] = {
 
 static const ngx_sip_name_t  ngx_sip_names_11[] = {
     { ngx_string("Retry-After"), NGX_SIP_RETRY_AFTER },
+    { ngx_string("Min-Expires"), NGX_SIP_MIN_EXPIRES },
     { ngx_null_string, 0 }
 };
 
@@ -132,11 +133,16 @@ static const ngx_sip_name_t  ngx_sip_names_16[] = {
     { ngx_null_string, 0 }
 };
 
+static const ngx_sip_name_t  ngx_sip_names_18[] = {
+    { ngx_string("Subscription-State"), NGX_SIP_SUBSCRIPTION_STATE },
+    { ngx_null_string, 0 }
+};
+
 static const ngx_sip_name_t  *const ngx_sip_names[] = {
     NULL, ngx_sip_names_1, ngx_sip_names_2, ngx_sip_names_3, ngx_sip_names_4,
     ngx_sip_names_5, ngx_sip_names_6, ngx_sip_names_7, NULL, ngx_sip_names_9,
     NULL, ngx_sip_names_11, ngx_sip_names_12, NULL, ngx_sip_names_14,
-    ngx_sip_names_15, ngx_sip_names_16
+    ngx_sip_names_15, ngx_sip_names_16, NULL, ngx_sip_names_18
 };
 
 

@@ -91,15 +91,13 @@ ngx_sip_peer_get(ngx_sip_ctx_t *ctx, ngx_str_t *name, ngx_fed_domain_t *domain)
 void
 ngx_sip_peer_send(ngx_sip_client_t *client)
 {
-    ngx_sip_ctx_t    *ctx;
-    ngx_fed_event_t  *ev;
-    ngx_sip_conn_t   *conn;
-    ngx_sip_peer_t   *peer;
+    ngx_sip_ctx_t   *ctx;
+    ngx_sip_conn_t  *conn;
+    ngx_sip_peer_t  *peer;
 
     ctx = client->ctx;
-    ev = client->event;
 
-    peer = ngx_sip_peer_get(ctx, &ev->to.domain, ev->to_domain);
+    peer = ngx_sip_peer_get(ctx, &client->name, client->domain);
 
     if (peer == NULL) {
         ngx_sip_client_fail(client, NGX_FED_INTERNAL, NULL);
@@ -416,7 +414,7 @@ ngx_sip_peer_failed(ngx_sip_peer_t *peer)
     result = peer->result;
 
     ngx_log_error(NGX_LOG_ERR, fcf->log, 0,
-                  "SIP domain \"%V\" can not be reached (%V): %ui messages are "
+                  "SIP domain \"%V\" can not be reached (%V): %ui requests are "
                   "returned, and no others are taken for %M ms",
                   &peer->sn.str, ngx_fed_error_result_name(result),
                   peer->nwaiting, peer->delay);

@@ -25,9 +25,7 @@ static void ngx_sip_warn_secure(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
 static void ngx_sip_options(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
 static ngx_uint_t ngx_sip_is_hosted(ngx_sip_conn_t *conn, ngx_str_t *host);
 static void ngx_sip_im(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
-static ngx_int_t ngx_sip_im_check(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
-    ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal);
-static ngx_int_t ngx_sip_im_from(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+static ngx_int_t ngx_sip_users_from(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal);
 static ngx_int_t ngx_sip_unsupported(ngx_sip_msg_t *msg, u_char *dst,
     ngx_str_t *row);
@@ -86,6 +84,8 @@ ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 
     case NGX_SIP_MESSAGE:
     case NGX_SIP_OPTIONS:
+    case NGX_SIP_SUBSCRIBE:
+    case NGX_SIP_NOTIFY:
         break;
 
     default:
@@ -105,12 +105,23 @@ ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
         return;
     }
 
-    if (msg->method == NGX_SIP_OPTIONS) {
+    switch (msg->method) {
+
+    case NGX_SIP_OPTIONS:
         ngx_sip_options(conn, msg);
         return;
-    }
 
-    ngx_sip_im(conn, msg);
+    case NGX_SIP_SUBSCRIBE:
+        ngx_sip_notifier_request(conn, msg);
+        return;
+
+    case NGX_SIP_NOTIFY:
+        ngx_sip_subscriber_request(conn, msg);
+        return;
+
+    default:
+        ngx_sip_im(conn, msg);
+    }
 }
 
 
@@ -132,7 +143,7 @@ ngx_sip_refuse(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_uint_t status,
 }
 
 
-/* RFC 3261, 8.2.1, 12.2.2; RFC 6665, 4.1.3 */
+/* RFC 3261, 8.2.1, 12.2.2 */
 
 static void
 ngx_sip_refuse_method(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
@@ -141,10 +152,6 @@ ngx_sip_refuse_method(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 
     case NGX_SIP_OTHER_METHOD:
         ngx_sip_refuse(conn, msg, 501, NGX_SIP_ALLOW);
-        return;
-
-    case NGX_SIP_NOTIFY:
-        ngx_sip_refuse(conn, msg, 481, NULL);
         return;
 
     case NGX_SIP_INVITE:
@@ -164,21 +171,33 @@ ngx_sip_refuse_method(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 }
 
 
-/* RFC 3261, 9.2: a MESSAGE goes on, as it can not be taken back */
+/*
+ * RFC 3261, 9.2: a MESSAGE goes on, as it can not be taken back, and the others
+ * are answered by now (RFC 6665, 4.6)
+ */
 
 static void
 ngx_sip_cancel(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 {
     ngx_str_t      method;
+    ngx_uint_t     i;
     ngx_fed_key_t  key;
 
-    ngx_str_set(&method, "MESSAGE");
+    static const ngx_str_t  methods[] = {
+        ngx_string("MESSAGE"),
+        ngx_string("SUBSCRIBE"),
+        ngx_string("NOTIFY")
+    };
 
-    key = ngx_sip_server_key(conn, msg, &method);
+    for (i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
 
-    if (ngx_sip_server_find(conn->ctx, &key)) {
-        ngx_sip_refuse(conn, msg, 200, NULL);
-        return;
+        method = methods[i];
+        key = ngx_sip_server_key(conn, msg, &method);
+
+        if (ngx_sip_server_find(conn->ctx, &key)) {
+            ngx_sip_refuse(conn, msg, 200, NULL);
+            return;
+        }
     }
 
     ngx_sip_refuse(conn, msg, 481, NULL);
@@ -274,7 +293,9 @@ ngx_sip_options(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     }
 
     ngx_sip_refuse(conn, msg, 200, NGX_SIP_ALLOW
+                                   NGX_SIP_ALLOW_EVENTS_ROW
                                    NGX_SIP_ACCEPT_ROW
+                                   NGX_SIP_ACCEPT_PRESENCE
                                    "Accept-Encoding: identity" CRLF
                                    "Accept-Language: en" CRLF
                                    "Supported:" CRLF);
@@ -360,7 +381,14 @@ ngx_sip_im(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 
     merge_key = ngx_sip_server_merge_key(conn, msg);
 
-    rc = ngx_sip_im_check(conn, msg, ev, &refusal);
+    rc = ngx_sip_users(conn, msg, ev, &refusal);
+
+    /* there are no dialogs to be within (RFC 3261, 12.2.2) */
+
+    if (rc == NGX_OK && msg->to.tag.len) {
+        refusal.status = 481;
+        rc = NGX_DECLINED;
+    }
 
     if (rc == NGX_OK && ngx_sip_server_merged(conn->ctx, &merge_key)) {
         refusal.status = 482;
@@ -385,24 +413,34 @@ ngx_sip_im(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
         refusal.status = 500;
     }
 
-    ngx_log_error(NGX_LOG_INFO, conn->link->log, 0,
-                  "SIP MESSAGE is refused by %ui %s", refusal.status,
-                  refusal.reason ? refusal.reason
-                      : (char *) ngx_fed_error_reason(refusal.status)->data);
-
+    ngx_sip_log_refusal(conn, msg, &refusal);
     ngx_sip_respond(conn, msg, &key, &refusal);
 
     ngx_fed_event_drop(ev);
 }
 
 
+void
+ngx_sip_log_refusal(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    ngx_sip_refusal_t *refusal)
+{
+    ngx_log_error(NGX_LOG_INFO, conn->link->log, 0,
+                  "SIP %V is refused by %ui %s", &msg->method_name,
+                  refusal->status,
+                  refusal->reason ? refusal->reason
+                      : (char *) ngx_fed_error_reason(refusal->status)->data);
+}
+
+
 /*
- * The checks ahead of those of the content.  Returns NGX_OK, NGX_DECLINED with
- * the refusal filled in, or NGX_ERROR if there is no memory.
+ * Reads into an event who sends to whom, and checks what is ahead of the
+ * content: whether the peer may speak for the sender, hops, extensions, loops
+ * (RFC 3261, 8.2).  Returns NGX_OK, NGX_DECLINED with the refusal filled in, or
+ * NGX_ERROR if there is no memory.
  */
 
-static ngx_int_t
-ngx_sip_im_check(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_fed_event_t *ev,
+ngx_int_t
+ngx_sip_users(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_fed_event_t *ev,
     ngx_sip_refusal_t *refusal)
 {
     u_char          *buf;
@@ -438,7 +476,7 @@ ngx_sip_im_check(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_fed_event_t *ev,
         return NGX_DECLINED;
     }
 
-    rc = ngx_sip_im_from(conn, msg, ev, refusal);
+    rc = ngx_sip_users_from(conn, msg, ev, refusal);
 
     if (rc != NGX_OK) {
         return rc;
@@ -462,13 +500,6 @@ ngx_sip_im_check(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_fed_event_t *ev,
         return NGX_DECLINED;
     }
 
-    /* there are no dialogs to be within (RFC 3261, 12.2.2) */
-
-    if (msg->to.tag.len) {
-        refusal->status = 481;
-        return NGX_DECLINED;
-    }
-
     return NGX_OK;
 }
 
@@ -479,7 +510,7 @@ ngx_sip_im_check(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_fed_event_t *ev,
  */
 
 static ngx_int_t
-ngx_sip_im_from(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_fed_event_t *ev,
+ngx_sip_users_from(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_fed_event_t *ev,
     ngx_sip_refusal_t *refusal)
 {
     u_char           safe[256], list[512];

@@ -1,6 +1,6 @@
 
 /*
- * Server transactions of MESSAGE: repeated requests, 100 Trying, the final
+ * Server transactions: repeated requests, and for MESSAGE 100 Trying, the final
  * response, and that it is never late (RFC 3261, 17.2.2; RFC 4320, 4).
  */
 
@@ -30,8 +30,10 @@ static u_char *ngx_sip_server_status(u_char *dst, ngx_uint_t status,
     ngx_str_t *tail, ngx_str_t *rest);
 static ngx_fed_link_t *ngx_sip_server_link(ngx_sip_server_t *server);
 static void ngx_sip_server_release(ngx_sip_server_t *server);
-static void ngx_sip_server_remember(ngx_sip_server_t *server,
+static void ngx_sip_server_remember(ngx_sip_ctx_t *ctx, ngx_fed_key_t *key,
     ngx_uint_t status, ngx_str_t *tail);
+static void ngx_sip_server_write(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    ngx_fed_key_t *key, ngx_uint_t status, ngx_str_t *tail);
 static ngx_uint_t ngx_sip_server_tail(ngx_fed_event_t *ev, u_char *dst,
     ngx_str_t *tail);
 static ngx_int_t ngx_sip_server_contact(ngx_fed_event_t *ev,
@@ -225,8 +227,6 @@ void
 ngx_sip_server_repeat(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_sip_known_t *known)
 {
-    u_char            *p;
-    ngx_str_t          rest;
     ngx_sip_server_t  *server;
 
     server = known->server;
@@ -239,16 +239,95 @@ ngx_sip_server_repeat(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
         return;
     }
 
+    ngx_sip_server_write(conn, msg, &known->key, known->status, &known->tail);
+}
+
+
+/*
+ * Answers a request at once, and keeps the answer in case that the request
+ * comes again.
+ */
+
+void
+ngx_sip_server_answer(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    ngx_fed_key_t *key, ngx_sip_refusal_t *answer)
+{
+    u_char     *p, *tail;
+    size_t      size;
+    ngx_str_t   reason, text;
+
+    if (answer->reason) {
+        reason.data = (u_char *) answer->reason;
+        reason.len = ngx_strlen(answer->reason);
+
+    } else {
+        reason = *ngx_fed_error_reason(answer->status);
+    }
+
+    size = reason.len + answer->headers.len
+           + sizeof(CRLF "Content-Length: 0" CRLF CRLF);
+
+    tail = ngx_alloc(size, conn->link->log);
+    if (tail == NULL) {
+        return;
+    }
+
+    p = ngx_cpymem(tail, reason.data, reason.len);
+    *p++ = CR;
+    *p++ = LF;
+
+    if (answer->headers.len) {
+        p = ngx_cpymem(p, answer->headers.data, answer->headers.len);
+    }
+
+    p = ngx_cpymem(p, "Content-Length: 0" CRLF CRLF,
+                   sizeof("Content-Length: 0" CRLF CRLF) - 1);
+
+    text.data = tail;
+    text.len = p - tail;
+
+    ngx_sip_server_write(conn, msg, key, answer->status, &text);
+    ngx_sip_server_remember(conn->ctx, key, answer->status, &text);
+
+    ngx_free(tail);
+}
+
+
+/* Answers a request with the outcome of its event. */
+
+void
+ngx_sip_server_outcome(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    ngx_fed_key_t *key, ngx_fed_event_t *ev)
+{
+    u_char      buf[NGX_SIP_TAIL_LEN];
+    ngx_str_t   tail;
+    ngx_uint_t  status;
+
+    status = ngx_sip_server_tail(ev, buf, &tail);
+
+    ngx_sip_server_write(conn, msg, key, status, &tail);
+}
+
+
+/* The tail is what ngx_sip_server_final() takes. */
+
+static void
+ngx_sip_server_write(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    ngx_fed_key_t *key, ngx_uint_t status, ngx_str_t *tail)
+{
+    u_char     *p;
+    ngx_str_t   rest;
+
     p = ngx_fed_link_reserve(conn->link,
-                             sizeof("SIP/2.0 200 ") + known->tail.len
+                             sizeof("SIP/2.0 200 ") + tail->len
                              + ngx_sip_respond_size(msg));
     if (p == NULL) {
         return;
     }
 
-    p = ngx_sip_server_status(p, known->status, &known->tail, &rest);
+    p = ngx_sip_server_status(p, status, tail, &rest);
     p = ngx_sip_respond_head(p, conn, msg);
-    p = ngx_sip_respond_tag(p, msg, &known->key);
+    p = ngx_sip_respond_tag(p, msg, key);
     p = ngx_sip_respond_tail(p, msg);
     p = ngx_cpymem(p, rest.data, rest.len);
 
@@ -510,7 +589,10 @@ ngx_sip_server_final(ngx_sip_server_t *server, ngx_uint_t status,
         }
     }
 
-    ngx_sip_server_remember(server, status, tail);
+    ngx_queue_remove(&server->known.queue);
+    server->known.queue.next = NULL;
+
+    ngx_sip_server_remember(server->ctx, &server->known.key, status, tail);
 }
 
 
@@ -588,16 +670,10 @@ ngx_sip_server_release(ngx_sip_server_t *server)
 /* The oldest of the final responses that are kept makes room. */
 
 static void
-ngx_sip_server_remember(ngx_sip_server_t *server, ngx_uint_t status,
-    ngx_str_t *tail)
+ngx_sip_server_remember(ngx_sip_ctx_t *ctx, ngx_fed_key_t *key,
+    ngx_uint_t status, ngx_str_t *tail)
 {
-    ngx_sip_ctx_t    *ctx;
     ngx_sip_known_t  *known;
-
-    ctx = server->ctx;
-
-    ngx_queue_remove(&server->known.queue);
-    server->known.queue.next = NULL;
 
     known = &ctx->recent[ctx->next_recent];
 
@@ -622,7 +698,7 @@ ngx_sip_server_remember(ngx_sip_server_t *server, ngx_uint_t status,
 
     ngx_memcpy(known->tail.data, tail->data, tail->len);
     known->tail.len = tail->len;
-    known->key = server->known.key;
+    known->key = *key;
     known->status = status;
     known->time = ngx_current_msec;
 

@@ -33,7 +33,6 @@ static ngx_int_t ngx_sip_simple_date(ngx_sip_msg_t *msg, ngx_fed_event_t *ev);
 static ngx_int_t ngx_sip_simple_write(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
     ngx_sip_client_t *client);
 static u_char *ngx_sip_simple_optional(u_char *p, ngx_fed_event_t *ev);
-static size_t ngx_sip_language_prefix(ngx_str_t *lang);
 static time_t ngx_sip_stamp(ngx_str_t *stamp);
 
 
@@ -396,7 +395,7 @@ ngx_sip_simple_optional(u_char *p, ngx_fed_event_t *ev)
  * subtags have letters only (RFC 3261, 25.1), or 0.
  */
 
-static size_t
+size_t
 ngx_sip_language_prefix(ngx_str_t *lang)
 {
     u_char  ch;

@@ -25,7 +25,12 @@ ngx_fed_leg_t  ngx_xmpp_leg = {
     ngx_xmpp_exit_process,
     ngx_xmpp_send,
     ngx_xmpp_done,
-    ngx_xmpp_answer
+    ngx_xmpp_answer,
+    ngx_xmpp_presence,
+    ngx_xmpp_presence_refused,
+    NULL,
+    NULL,
+    NULL
 };
 
 

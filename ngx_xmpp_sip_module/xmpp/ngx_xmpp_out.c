@@ -28,6 +28,8 @@ static ngx_xmpp_remote_t *ngx_xmpp_out_remote(ngx_xmpp_t *xmpp,
     ngx_str_t *name);
 static ngx_xmpp_route_t *ngx_xmpp_out_route(ngx_xmpp_t *xmpp,
     ngx_str_t *remote, ngx_str_t *local);
+static u_char *ngx_xmpp_out_write(u_char *p, ngx_fed_event_t *ev,
+    ngx_str_t *from, ngx_str_t *to, ngx_xmpp_item_t *item);
 static void ngx_xmpp_out_wait(ngx_xmpp_route_t *route, ngx_xmpp_item_t *item);
 static void ngx_xmpp_out_connect(ngx_xmpp_route_t *route);
 static ngx_uint_t ngx_xmpp_out_share(ngx_xmpp_route_t *route);
@@ -95,7 +97,10 @@ static const ngx_str_t  ngx_xmpp_out_services[] = {
 };
 
 
-/* Sends the message of an event, or queues it until there is a stream. */
+/*
+ * Sends the message of an event, or the request of one to see a user's
+ * presence, or queues it until there is a stream.
+ */
 
 void
 ngx_xmpp_out_send(ngx_fed_event_t *ev)
@@ -127,7 +132,10 @@ ngx_xmpp_out_send(ngx_fed_event_t *ev)
     to.data = p;
     to.len = ngx_fed_address_to_jid(p, &ev->to) - p;
 
-    size = ngx_xmpp_message_size(ev, &from, &to);
+    size = (ev->kind == NGX_FED_MESSAGE)
+           ? ngx_xmpp_message_size(ev, &from, &to)
+           : ngx_xmpp_subscribe_size(&from, &to);
+
     limit = ev->to_domain->message_size;
 
     if (route->ready && route->stream->max_bytes) {
@@ -146,14 +154,22 @@ ngx_xmpp_out_send(ngx_fed_event_t *ev)
 
     if (route->ready) {
 
-        ngx_xmpp_barrier_begin(route);
+        if (ev->kind == NGX_FED_MESSAGE) {
+            ngx_xmpp_barrier_begin(route);
+        }
 
         p = ngx_fed_link_reserve(route->stream->link, size);
 
         if (p) {
-            p = ngx_xmpp_message_write(p, ev, &from, &to, item);
+            p = ngx_xmpp_out_write(p, ev, &from, &to, item);
 
             ngx_fed_link_commit(route->stream->link, p);
+
+            if (ev->kind != NGX_FED_MESSAGE) {
+                route->stream->last = ngx_current_msec;
+                ngx_fed_event_accept(ev);
+                return;
+            }
 
             ngx_xmpp_barrier_add(item);
             ngx_xmpp_barrier_written(item);
@@ -176,10 +192,22 @@ ngx_xmpp_out_send(ngx_fed_event_t *ev)
     }
 
     item->stanza.data = p;
-    item->stanza.len = ngx_xmpp_message_write(p, ev, &from, &to, item) - p;
+    item->stanza.len = ngx_xmpp_out_write(p, ev, &from, &to, item) - p;
 
     ngx_xmpp_barrier_add(item);
     ngx_xmpp_out_wait(route, item);
+}
+
+
+static u_char *
+ngx_xmpp_out_write(u_char *p, ngx_fed_event_t *ev, ngx_str_t *from,
+    ngx_str_t *to, ngx_xmpp_item_t *item)
+{
+    if (ev->kind == NGX_FED_MESSAGE) {
+        return ngx_xmpp_message_write(p, ev, from, to, item);
+    }
+
+    return ngx_xmpp_subscribe_write(p, from, to);
 }
 
 
@@ -1136,7 +1164,7 @@ ngx_xmpp_out_flush(ngx_xmpp_route_t *route)
             continue;
         }
 
-        if (item->ev) {
+        if (item->ev && item->ev->kind == NGX_FED_MESSAGE) {
             ngx_xmpp_barrier_begin(route);
         }
 
@@ -1148,7 +1176,9 @@ ngx_xmpp_out_flush(ngx_xmpp_route_t *route)
         p = ngx_cpymem(p, item->stanza.data, item->stanza.len);
         ngx_fed_link_commit(link, p);
 
-        if (item->ev == NULL) {
+        /* a request is taken when it is written */
+
+        if (item->ev == NULL || item->ev->kind != NGX_FED_MESSAGE) {
             ngx_xmpp_barrier_fail(item, NGX_FED_ACCEPTED, NULL);
             continue;
         }

@@ -23,24 +23,14 @@ typedef struct {
 } ngx_xmpp_source_t;
 
 
-static ngx_int_t ngx_xmpp_stanza_addresses(ngx_xmpp_stream_t *stream,
-    ngx_pool_t *pool, ngx_xmpp_element_t *el, ngx_fed_address_t *from,
-    ngx_fed_address_t *to, ngx_xmpp_pair_t **pair);
 static ngx_int_t ngx_xmpp_stanza_jid(ngx_pool_t *pool, ngx_str_t *jid,
     ngx_fed_address_t *addr);
 static void ngx_xmpp_stanza_message(ngx_xmpp_stream_t *stream,
     ngx_xmpp_element_t *el);
 static ngx_xmpp_element_t *ngx_xmpp_stanza_choose(ngx_xmpp_element_t *el,
     ngx_str_t *lang, const char *name);
-static ngx_int_t ngx_xmpp_stanza_event(ngx_fed_event_t *ev,
-    ngx_xmpp_element_t *el);
 static void ngx_xmpp_stanza_bounce(ngx_xmpp_stream_t *stream,
     ngx_xmpp_element_t *el, ngx_fed_address_t *from, ngx_fed_address_t *to);
-static void ngx_xmpp_stanza_condition(ngx_xmpp_element_t *el,
-    ngx_fed_outcome_t *outcome);
-static void ngx_xmpp_stanza_refuse(ngx_xmpp_stream_t *stream,
-    ngx_xmpp_element_t *el, ngx_fed_address_t *from, ngx_fed_address_t *to,
-    ngx_fed_condition_e condition, ngx_fed_error_type_e type);
 static ngx_str_t ngx_xmpp_stanza_uri(ngx_fed_event_t *ev, ngx_str_t *uri);
 
 
@@ -60,6 +50,11 @@ ngx_xmpp_stanza_in(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
         && !ngx_xmpp_equal(type, "error"))
     {
         ngx_xmpp_stanza_message(stream, el);
+        return;
+    }
+
+    if (ngx_xmpp_equal(&el->name, "presence")) {
+        ngx_xmpp_presence_in(stream, el);
         return;
     }
 
@@ -100,7 +95,7 @@ ngx_xmpp_stanza_in(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
  * NGX_ERROR after a stream error.
  */
 
-static ngx_int_t
+ngx_int_t
 ngx_xmpp_stanza_addresses(ngx_xmpp_stream_t *stream, ngx_pool_t *pool,
     ngx_xmpp_element_t *el, ngx_fed_address_t *from, ngx_fed_address_t *to,
     ngx_xmpp_pair_t **pair)
@@ -340,7 +335,7 @@ ngx_xmpp_stanza_choose(ngx_xmpp_element_t *el, ngx_str_t *lang,
 
 /* Keeps what is needed until the outcome. */
 
-static ngx_int_t
+ngx_int_t
 ngx_xmpp_stanza_event(ngx_fed_event_t *ev, ngx_xmpp_element_t *el)
 {
     u_char             *p;
@@ -379,7 +374,7 @@ ngx_xmpp_stanza_event(ngx_fed_event_t *ev, ngx_xmpp_element_t *el)
 
 
 /*
- * The outcome of a message that came on an inbound stream.  An error goes back
+ * The outcome of a stanza that came on an inbound stream.  An error goes back
  * on our own stream to the sender's domain, as the inbound one is one-way.
  */
 
@@ -387,6 +382,7 @@ void
 ngx_xmpp_stanza_done(ngx_fed_event_t *ev)
 {
     ngx_str_t                text, address;
+    const char              *name;
     ngx_xmpp_source_t       *source;
     ngx_fed_stanza_error_t   error;
 
@@ -394,6 +390,19 @@ ngx_xmpp_stanza_done(ngx_fed_event_t *ev)
         || ev->type == NGX_FED_HEADLINE)
     {
         return;
+    }
+
+    name = "message";
+
+    if (ev->kind != NGX_FED_MESSAGE) {
+
+        /* RFC 6121, 3.1.2: of presence only requests are answered */
+
+        if (ev->presence != NGX_FED_SUBSCRIBE || ev->told) {
+            return;
+        }
+
+        name = "presence";
     }
 
     source = ev->source_data;
@@ -407,7 +416,7 @@ ngx_xmpp_stanza_done(ngx_fed_event_t *ev)
         address = ngx_xmpp_stanza_uri(ev, &ev->outcome.address);
     }
 
-    ngx_xmpp_stanza_error(ev->conf->xmpp_data, ev->pool, "message",
+    ngx_xmpp_stanza_error(ev->conf->xmpp_data, ev->pool, name,
                           &ev->to.domain, &ev->from.domain, &source->to,
                           &source->from, &ev->id, &error, &address, &text);
 }
@@ -531,7 +540,7 @@ ngx_xmpp_stanza_error(ngx_xmpp_t *xmpp, ngx_pool_t *pool, const char *name,
 
 /* Answers a stanza with an error of ours. */
 
-static void
+void
 ngx_xmpp_stanza_refuse(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el,
     ngx_fed_address_t *from, ngx_fed_address_t *to,
     ngx_fed_condition_e condition, ngx_fed_error_type_e type)
@@ -546,7 +555,8 @@ ngx_xmpp_stanza_refuse(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el,
     error.type = type;
     error.address = 0;
 
-    name = ngx_xmpp_equal(&el->name, "iq") ? "iq" : "message";
+    name = ngx_xmpp_equal(&el->name, "iq") ? "iq"
+           : ngx_xmpp_equal(&el->name, "presence") ? "presence" : "message";
 
     ngx_xmpp_stanza_error(stream->xmpp, stream->xml.pool, name, &to->domain,
                           &from->domain, &el->attr[NGX_XMPP_TO],
@@ -579,7 +589,7 @@ ngx_xmpp_stanza_bounce(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el,
 
 /* RFC 6120, 8.3.2 */
 
-static void
+void
 ngx_xmpp_stanza_condition(ngx_xmpp_element_t *el, ngx_fed_outcome_t *outcome)
 {
     ngx_str_t            *type, *name;

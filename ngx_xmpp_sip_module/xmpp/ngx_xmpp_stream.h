@@ -304,6 +304,15 @@ ngx_int_t ngx_xmpp_sasl_auth(ngx_xmpp_stream_t *stream);
 /* ngx_xmpp_stanza.c */
 
 void ngx_xmpp_stanza_in(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el);
+ngx_int_t ngx_xmpp_stanza_addresses(ngx_xmpp_stream_t *stream,
+    ngx_pool_t *pool, ngx_xmpp_element_t *el, ngx_fed_address_t *from,
+    ngx_fed_address_t *to, ngx_xmpp_pair_t **pair);
+ngx_int_t ngx_xmpp_stanza_event(ngx_fed_event_t *ev, ngx_xmpp_element_t *el);
+void ngx_xmpp_stanza_condition(ngx_xmpp_element_t *el,
+    ngx_fed_outcome_t *outcome);
+void ngx_xmpp_stanza_refuse(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el,
+    ngx_fed_address_t *from, ngx_fed_address_t *to,
+    ngx_fed_condition_e condition, ngx_fed_error_type_e type);
 size_t ngx_xmpp_message_size(ngx_fed_event_t *ev, ngx_str_t *from,
     ngx_str_t *to);
 u_char *ngx_xmpp_message_write(u_char *p, ngx_fed_event_t *ev,
@@ -313,6 +322,17 @@ void ngx_xmpp_stanza_error(ngx_xmpp_t *xmpp, ngx_pool_t *pool,
     ngx_str_t *from, ngx_str_t *to, ngx_str_t *id,
     ngx_fed_stanza_error_t *error, ngx_str_t *address, ngx_str_t *text);
 void ngx_xmpp_stanza_done(ngx_fed_event_t *ev);
+
+/* ngx_xmpp_presence.c */
+
+void ngx_xmpp_presence_in(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el);
+void ngx_xmpp_presence(ngx_fed_conf_t *fcf, ngx_fed_presence_type_e type,
+    ngx_fed_address_t *from, ngx_fed_address_t *to,
+    ngx_fed_resource_t *resource, ngx_str_t *id);
+void ngx_xmpp_presence_refused(ngx_fed_conf_t *fcf, ngx_fed_address_t *from,
+    ngx_fed_address_t *to, ngx_fed_outcome_t *outcome);
+size_t ngx_xmpp_subscribe_size(ngx_str_t *from, ngx_str_t *to);
+u_char *ngx_xmpp_subscribe_write(u_char *p, ngx_str_t *from, ngx_str_t *to);
 
 /* ngx_xmpp_iq.c */
 

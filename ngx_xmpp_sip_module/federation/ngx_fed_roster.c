@@ -1,0 +1,1385 @@
+
+/*
+ * Who may see whom: the authorization state machine of RFC 8048, which joins
+ * the one of RFC 6121, appendix A, to subscriptions of RFC 6665.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include "ngx_fed.h"
+
+
+#define NGX_FED_ROSTER_POOL      1024
+#define NGX_FED_ROSTER_LATE      100     /* ms that a turn may be off */
+#define NGX_FED_ROSTER_DOUBLE    16      /* times that a delay doubles */
+
+
+/* a presence and what its strings lie in */
+
+typedef struct {
+    ngx_fed_presence_t            presence;
+    u_char                        packed[NGX_FED_PACKED_MAX];
+} ngx_fed_snapshot_t;
+
+
+static void ngx_fed_roster_subscribe(ngx_fed_event_t *ev,
+    ngx_fed_pair_t *pair);
+static void ngx_fed_roster_forgive(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair);
+static void ngx_fed_roster_unsubscribe(ngx_fed_event_t *ev,
+    ngx_fed_pair_t *pair);
+static void ngx_fed_roster_probe(ngx_fed_event_t *ev, ngx_fed_pair_t *pair);
+static void ngx_fed_roster_replay(ngx_fed_event_t *ev,
+    ngx_fed_presence_t *presence);
+static void ngx_fed_roster_absent(ngx_fed_event_t *ev,
+    ngx_fed_presence_t *presence);
+static void ngx_fed_roster_reply(ngx_fed_event_t *ev,
+    ngx_fed_presence_type_e type, ngx_str_t *id);
+static void ngx_fed_roster_decided(ngx_fed_event_t *ev, ngx_fed_pair_t *pair,
+    ngx_uint_t granted);
+static void ngx_fed_roster_presence(ngx_fed_event_t *ev,
+    ngx_fed_pair_t *pair);
+static ngx_uint_t ngx_fed_roster_update(ngx_fed_conf_t *fcf,
+    ngx_fed_watch_t *watch, ngx_fed_event_t *ev);
+static ngx_uint_t ngx_fed_roster_set(ngx_fed_presence_t *presence,
+    ngx_fed_resource_t *resource);
+static ngx_uint_t ngx_fed_roster_close(ngx_fed_presence_t *presence,
+    ngx_fed_resource_t *resource);
+static void ngx_fed_roster_snapshot(ngx_fed_watch_t *watch,
+    ngx_fed_snapshot_t *snapshot);
+static void ngx_fed_roster_gone(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair,
+    ngx_fed_presence_t *presence);
+static void ngx_fed_roster_forget(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch);
+static ngx_fed_watch_t *ngx_fed_roster_reverse(ngx_fed_conf_t *fcf,
+    ngx_fed_pair_t *pair);
+static ngx_fed_end_e ngx_fed_roster_reason(ngx_fed_outcome_t *outcome);
+static void ngx_fed_roster_bounced(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair,
+    ngx_fed_outcome_t *outcome);
+static ngx_uint_t ngx_fed_roster_rest(ngx_fed_conf_t *fcf,
+    ngx_fed_watch_t *watch);
+static void ngx_fed_roster_again(ngx_fed_conf_t *fcf, ngx_fed_key_t *id);
+
+
+/*
+ * Takes an event of the XMPP side, subscription or presence, that policy has
+ * let pass, and brings about its outcome.
+ */
+
+void
+ngx_fed_roster_event(ngx_fed_event_t *ev)
+{
+    ngx_fed_pair_t     watches, watched;
+    ngx_fed_address_t  from, to;
+
+    /* RFC 6121, 3.1.1: bare JIDs */
+
+    from = ev->from;
+    to = ev->to;
+
+    ngx_str_null(&from.resource);
+    ngx_str_null(&to.resource);
+
+    ngx_fed_pair(ev->conf, &watches, &from, &to);
+    ngx_fed_pair(ev->conf, &watched, &to, &from);
+
+    switch (ev->presence) {
+
+    case NGX_FED_SUBSCRIBE:
+        ngx_fed_roster_forgive(ev->conf, &watched);
+        ngx_fed_roster_subscribe(ev, &watches);
+        return;
+
+    case NGX_FED_UNSUBSCRIBE:
+        ngx_fed_roster_unsubscribe(ev, &watches);
+        return;
+
+    case NGX_FED_PROBE:
+        ngx_fed_roster_probe(ev, &watches);
+        return;
+
+    case NGX_FED_SUBSCRIBED:
+        ngx_fed_roster_decided(ev, &watched, 1);
+        return;
+
+    case NGX_FED_UNSUBSCRIBED:
+        ngx_fed_roster_decided(ev, &watched, 0);
+        return;
+
+    case NGX_FED_AVAILABLE:
+    case NGX_FED_UNAVAILABLE:
+        break;
+    }
+
+    ngx_fed_zone_lock(ev->conf);
+
+    if (ev->presence == NGX_FED_AVAILABLE) {
+        ngx_fed_watch_t  *watch;
+
+        watch = ngx_fed_watch_find(ev->conf, &watches.id);
+
+        if (watch) {
+            watch->seen = ngx_fed_seconds();
+        }
+    }
+
+    ngx_fed_zone_unlock(ev->conf);
+
+    ngx_fed_roster_presence(ev, &watched);
+}
+
+
+/* RFC 8048, 5.2.1; RFC 6121, 3.1.3 */
+
+static void
+ngx_fed_roster_subscribe(ngx_fed_event_t *ev, ngx_fed_pair_t *pair)
+{
+    ngx_uint_t           granted, live;
+    ngx_fed_conf_t      *fcf;
+    ngx_fed_watch_t     *watch;
+    ngx_fed_snapshot_t   snapshot;
+
+    fcf = ev->conf;
+
+    ngx_fed_zone_lock(fcf);
+
+    watch = ngx_fed_watch_find(fcf, &pair->id);
+
+    if (watch == NULL) {
+        watch = ngx_fed_watch_add(fcf, pair, 0, 0);
+    }
+
+    if (watch == NULL) {
+        ngx_fed_zone_unlock(fcf);
+        ngx_fed_event_fail(ev, NGX_FED_QUEUE_FULL, "too many subscriptions");
+        return;
+    }
+
+    watch->seen = ngx_fed_seconds();
+
+    granted = (watch->state == NGX_FED_WATCH_GRANTED);
+    live = (watch->ndialogs != 0);
+
+    if (granted) {
+        watch->told = 1;
+        ngx_fed_roster_snapshot(watch, &snapshot);
+
+    } else {
+
+        /* what is being unsubscribed from has a dialog that does not count */
+
+        if (watch->state != NGX_FED_WATCH_PENDING) {
+            live = 0;
+        }
+
+        watch->state = NGX_FED_WATCH_PENDING;
+        watch->told = 0;
+        watch->failures = 0;
+
+        ngx_fed_watch_due(fcf, watch, 0);
+        ngx_fed_watch_changed(fcf);
+    }
+
+    ngx_fed_zone_unlock(fcf);
+
+    if (granted) {
+        ngx_fed_roster_reply(ev, NGX_FED_SUBSCRIBED, NULL);
+        ngx_fed_roster_replay(ev, &snapshot.presence);
+    }
+
+    if (live) {
+        ngx_fed_event_accept(ev);
+        return;
+    }
+
+    fcf->sip->send(ev);
+}
+
+
+/*
+ * Who wants to watch somebody whom he has refused before may be asked again
+ * by him.
+ */
+
+static void
+ngx_fed_roster_forgive(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
+{
+    ngx_fed_watch_t  *watch;
+
+    ngx_fed_zone_lock(fcf);
+
+    watch = ngx_fed_watch_find(fcf, &pair->id);
+
+    if (watch && watch->state == NGX_FED_WATCH_DENIED) {
+        watch->state = NGX_FED_WATCH_NONE;
+        (void) ngx_fed_roster_rest(fcf, watch);
+    }
+
+    ngx_fed_zone_unlock(fcf);
+}
+
+
+/* RFC 8048, 5.2.3; RFC 6121, A.3.2 */
+
+static void
+ngx_fed_roster_unsubscribe(ngx_fed_event_t *ev, ngx_fed_pair_t *pair)
+{
+    ngx_uint_t        live;
+    ngx_fed_conf_t   *fcf;
+    ngx_fed_watch_t  *watch;
+
+    fcf = ev->conf;
+    live = 0;
+
+    ngx_fed_zone_lock(fcf);
+
+    watch = ngx_fed_watch_find(fcf, &pair->id);
+
+    if (watch) {
+        watch->state = NGX_FED_WATCH_NONE;
+        live = (watch->ndialogs != 0);
+        ngx_fed_watch_due(fcf, watch, 0);
+        ngx_fed_watch_changed(fcf);
+    }
+
+    ngx_fed_zone_unlock(fcf);
+
+    if (live) {
+        fcf->sip->send(ev);
+        return;
+    }
+
+    ngx_fed_roster_ended(fcf, pair);
+    ngx_fed_event_accept(ev);
+}
+
+
+/* RFC 6121, 4.3.2; RFC 8048, 5.2.2 */
+
+static void
+ngx_fed_roster_probe(ngx_fed_event_t *ev, ngx_fed_pair_t *pair)
+{
+    ngx_uint_t           live, known, state;
+    ngx_fed_conf_t      *fcf;
+    ngx_fed_watch_t     *watch;
+    ngx_fed_snapshot_t   snapshot;
+
+    fcf = ev->conf;
+
+    ngx_fed_zone_lock(fcf);
+
+    watch = ngx_fed_watch_find(fcf, &pair->id);
+
+    if (watch == NULL) {
+        watch = ngx_fed_watch_add(fcf, pair, 0, 0);
+
+        if (watch == NULL) {
+            ngx_fed_zone_unlock(fcf);
+            ngx_fed_event_fail(ev, NGX_FED_QUEUE_FULL,
+                               "too many subscriptions");
+            return;
+        }
+
+        /* to the user's server there is an authorization */
+
+        watch->state = NGX_FED_WATCH_PENDING;
+        watch->told = 1;
+    }
+
+    watch->seen = ngx_fed_seconds();
+
+    state = watch->state;
+    live = (watch->ndialogs != 0);
+    known = watch->known;
+
+    ngx_fed_roster_snapshot(watch, &snapshot);
+
+    ngx_fed_zone_unlock(fcf);
+
+    if (state == NGX_FED_WATCH_DENIED || state == NGX_FED_WATCH_NONE) {
+        ngx_fed_roster_reply(ev, NGX_FED_UNSUBSCRIBED, &ev->id);
+        ngx_fed_event_accept(ev);
+        return;
+    }
+
+    if (!live) {
+        fcf->sip->send(ev);
+        return;
+    }
+
+    if (state == NGX_FED_WATCH_GRANTED && known) {
+
+        if (ngx_fed_presence_open(&snapshot.presence)) {
+            ngx_fed_roster_replay(ev, &snapshot.presence);
+
+        } else {
+            ngx_fed_roster_absent(ev, &snapshot.presence);
+        }
+    }
+
+    ngx_fed_event_accept(ev);
+}
+
+
+/* None of the resources of a SIP user is there, since a time. */
+
+static void
+ngx_fed_roster_absent(ngx_fed_event_t *ev, ngx_fed_presence_t *presence)
+{
+    ngx_uint_t          i;
+    ngx_fed_conf_t     *fcf;
+    ngx_fed_resource_t  mere;
+
+    fcf = ev->conf;
+
+    ngx_memzero(&mere, sizeof(ngx_fed_resource_t));
+
+    for (i = 0; i < presence->n; i++) {
+        mere.stamp = ngx_max(mere.stamp, presence->resources[i].stamp);
+    }
+
+    if (mere.stamp == 0) {
+        mere.stamp = ngx_time();
+    }
+
+    fcf->xmpp->presence(fcf, NGX_FED_UNAVAILABLE, &ev->to, &ev->from, &mere,
+                        &ev->id);
+}
+
+
+/*
+ * What is known of a SIP user; of one of his resources, if that is asked, no
+ * more than that it is available (RFC 6121, 4.3.2).
+ */
+
+static void
+ngx_fed_roster_replay(ngx_fed_event_t *ev, ngx_fed_presence_t *presence)
+{
+    ngx_uint_t           i;
+    ngx_str_t           *name;
+    ngx_fed_conf_t      *fcf;
+    ngx_fed_resource_t  *r, mere;
+
+    fcf = ev->conf;
+    name = &ev->to.resource;
+
+    for (i = 0; i < presence->n; i++) {
+
+        r = &presence->resources[i];
+
+        if (!r->available) {
+            continue;
+        }
+
+        if (name->len) {
+
+            if (name->len != r->name.len
+                || ngx_memcmp(name->data, r->name.data, name->len) != 0)
+            {
+                continue;
+            }
+
+            ngx_memzero(&mere, sizeof(ngx_fed_resource_t));
+
+            mere.name = r->name;
+            mere.available = 1;
+            mere.priority = NGX_FED_NO_PRIORITY;
+
+            r = &mere;
+        }
+
+        fcf->xmpp->presence(fcf, NGX_FED_AVAILABLE, &ev->to, &ev->from, r,
+                            NULL);
+    }
+}
+
+
+/* Answers an event by a stanza between the bare JIDs. */
+
+static void
+ngx_fed_roster_reply(ngx_fed_event_t *ev, ngx_fed_presence_type_e type,
+    ngx_str_t *id)
+{
+    ev->conf->xmpp->presence(ev->conf, type, &ev->to, &ev->from, NULL, id);
+}
+
+
+/* An XMPP user has answered the request of a SIP user (RFC 8048, 5.3.1). */
+
+static void
+ngx_fed_roster_decided(ngx_fed_event_t *ev, ngx_fed_pair_t *pair,
+    ngx_uint_t granted)
+{
+    ngx_uint_t        state, reason;
+    ngx_fed_conf_t   *fcf;
+    ngx_fed_watch_t  *watch;
+
+    fcf = ev->conf;
+    reason = NGX_FED_END_NONE;
+
+    ngx_fed_zone_lock(fcf);
+
+    watch = ngx_fed_watch_find(fcf, &pair->id);
+    state = watch ? watch->state : NGX_FED_WATCH_NONE;
+
+    /* RFC 6121, A.3.3 and A.3.4: what was not asked for is ignored */
+
+    if (granted ? (state != NGX_FED_WATCH_PENDING)
+                : (state != NGX_FED_WATCH_PENDING
+                   && state != NGX_FED_WATCH_GRANTED))
+    {
+        ngx_fed_zone_unlock(fcf);
+        ngx_fed_event_accept(ev);
+        return;
+    }
+
+    if (granted) {
+        watch->state = NGX_FED_WATCH_GRANTED;
+        ngx_fed_watch_due(fcf, watch, 0);
+
+    } else {
+
+        /* after a grant he may be asked again, after a denial not for a while */
+
+        watch->state = (state == NGX_FED_WATCH_PENDING) ? NGX_FED_WATCH_DENIED
+                                                        : NGX_FED_WATCH_NONE;
+        watch->until = ngx_fed_seconds()
+                       + (uint32_t) ngx_fed_in_seconds(fcf->denial_time);
+        reason = NGX_FED_END_REJECTED;
+        (void) ngx_fed_roster_rest(fcf, watch);
+    }
+
+    ngx_fed_watch_changed(fcf);
+    ngx_fed_zone_unlock(fcf);
+
+    fcf->sip->changed(fcf, pair, reason);
+
+    ngx_fed_event_accept(ev);
+}
+
+
+/* What an XMPP user's resource says (RFC 8048, 6.2). */
+
+static void
+ngx_fed_roster_presence(ngx_fed_event_t *ev, ngx_fed_pair_t *pair)
+{
+    ngx_uint_t        changed;
+    ngx_fed_conf_t   *fcf;
+    ngx_fed_watch_t  *watch;
+
+    fcf = ev->conf;
+    changed = 0;
+
+    ngx_fed_zone_lock(fcf);
+
+    watch = ngx_fed_watch_find(fcf, &pair->id);
+
+    /* without a dialog nobody is told, and nothing kept (RFC 6665, 4.2.1) */
+
+    if (watch && watch->state == NGX_FED_WATCH_GRANTED && watch->dialogs) {
+        changed = ngx_fed_roster_update(fcf, watch, ev);
+    }
+
+    ngx_fed_zone_unlock(fcf);
+
+    if (changed) {
+        fcf->sip->changed(fcf, pair, NGX_FED_END_NONE);
+    }
+
+    ngx_fed_event_accept(ev);
+}
+
+
+/* Returns whether anything is different now. */
+
+static ngx_uint_t
+ngx_fed_roster_update(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch,
+    ngx_fed_event_t *ev)
+{
+    ngx_uint_t          changed, known;
+    ngx_fed_presence_t  presence;
+
+    known = watch->known;
+    watch->known = 1;
+
+    if (ngx_fed_watch_presence(watch, &presence) != NGX_OK) {
+        presence.n = 0;
+    }
+
+    changed = (ev->presence == NGX_FED_AVAILABLE)
+              ? ngx_fed_roster_set(&presence, ev->resource)
+              : ngx_fed_roster_close(&presence, ev->resource);
+
+    if (!changed) {
+        return !known;
+    }
+
+    if (ngx_fed_watch_set_presence(fcf, watch, &presence) != NGX_OK) {
+        watch->known = 0;
+    }
+
+    return 1;
+}
+
+
+static ngx_uint_t
+ngx_fed_roster_set(ngx_fed_presence_t *presence, ngx_fed_resource_t *resource)
+{
+    ngx_uint_t           i;
+    ngx_fed_resource_t  *r;
+
+    r = ngx_fed_presence_find(presence, &resource->name);
+
+    if (r && ngx_fed_resource_equal(r, resource)) {
+        return 0;
+    }
+
+    /* a resource that is gone is mentioned no more once another one changes */
+
+    for (i = presence->n; i-- > 0; /* void */ ) {
+        if (!presence->resources[i].available) {
+            ngx_fed_presence_remove(presence, &presence->resources[i]);
+        }
+    }
+
+    r = ngx_fed_presence_find(presence, &resource->name);
+
+    if (r == NULL) {
+        r = ngx_fed_presence_add(presence, &resource->name);
+    }
+
+    if (r == NULL) {
+        return 0;
+    }
+
+    *r = *resource;
+
+    return 1;
+}
+
+
+static ngx_uint_t
+ngx_fed_roster_close(ngx_fed_presence_t *presence,
+    ngx_fed_resource_t *resource)
+{
+    ngx_uint_t           i, changed;
+    ngx_fed_resource_t  *r;
+
+    changed = 0;
+
+    for (i = presence->n; i-- > 0; /* void */ ) {
+
+        r = &presence->resources[i];
+
+        if (resource->name.len
+            && (r->name.len != resource->name.len
+                || ngx_memcmp(r->name.data, resource->name.data, r->name.len)
+                   != 0))
+        {
+            if (!r->available) {
+                ngx_fed_presence_remove(presence, r);
+            }
+
+            continue;
+        }
+
+        if (!r->available) {
+            continue;
+        }
+
+        changed = 1;
+
+        r->available = 0;
+        r->show = NGX_FED_SHOW_NONE;
+        r->priority = NGX_FED_NO_PRIORITY;
+        r->stamp = resource->stamp;
+        r->nstatuses = resource->nstatuses;
+
+        ngx_memcpy(r->statuses, resource->statuses, sizeof(r->statuses));
+    }
+
+    return changed;
+}
+
+
+/* Copies the presence out of the zone. */
+
+static void
+ngx_fed_roster_snapshot(ngx_fed_watch_t *watch, ngx_fed_snapshot_t *snapshot)
+{
+    size_t  len;
+
+    len = watch->presence ? watch->presence_len : 0;
+
+    ngx_memcpy(snapshot->packed, watch->presence, len);
+
+    if (ngx_fed_presence_unpack(snapshot->packed, len, &snapshot->presence)
+        != NGX_OK)
+    {
+        snapshot->presence.n = 0;
+    }
+}
+
+
+/*
+ * The SIP side says that an XMPP user may see a SIP user, and with presence
+ * what there is to see, else that it has not changed (RFC 8048, 5.2.1, 6.3).
+ */
+
+void
+ngx_fed_roster_notified(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair,
+    ngx_fed_presence_t *presence)
+{
+    ngx_uint_t           i, told, mask;
+    ngx_fed_watch_t     *watch;
+    ngx_fed_resource_t  *r, *was;
+    ngx_fed_snapshot_t   old;
+
+    mask = 0;
+
+    ngx_fed_zone_lock(fcf);
+
+    watch = ngx_fed_watch_find(fcf, &pair->id);
+
+    if (watch == NULL
+        || (watch->state != NGX_FED_WATCH_PENDING
+            && watch->state != NGX_FED_WATCH_GRANTED))
+    {
+        ngx_fed_zone_unlock(fcf);
+        return;
+    }
+
+    told = watch->told;
+
+    if (watch->state != NGX_FED_WATCH_GRANTED || !told) {
+        ngx_fed_watch_changed(fcf);
+    }
+
+    watch->state = NGX_FED_WATCH_GRANTED;
+    watch->told = 1;
+    watch->failures = 0;
+
+    ngx_fed_roster_snapshot(watch, &old);
+
+    if (presence) {
+
+        for (i = 0; i < presence->n; i++) {
+
+            r = &presence->resources[i];
+            was = ngx_fed_presence_find(&old.presence, &r->name);
+
+            if (was && ngx_fed_resource_equal(r, was)) {
+                r->stamp = was->stamp;
+
+            } else {
+                r->stamp = ngx_time();
+                mask |= (ngx_uint_t) 1 << i;
+            }
+
+            if (was) {
+                was->available = 0;
+            }
+        }
+
+        watch->known = (ngx_fed_watch_set_presence(fcf, watch, presence)
+                        == NGX_OK);
+    }
+
+    ngx_fed_zone_unlock(fcf);
+
+    if (!told) {
+        fcf->xmpp->presence(fcf, NGX_FED_SUBSCRIBED, pair->presentity,
+                            pair->watcher, NULL, NULL);
+    }
+
+    if (presence == NULL) {
+        return;
+    }
+
+    for (i = 0; i < presence->n; i++) {
+        if (mask & ((ngx_uint_t) 1 << i)) {
+            r = &presence->resources[i];
+
+            fcf->xmpp->presence(fcf, r->available ? NGX_FED_AVAILABLE
+                                                  : NGX_FED_UNAVAILABLE,
+                                pair->presentity, pair->watcher, r, NULL);
+        }
+    }
+
+    ngx_fed_roster_gone(fcf, pair, &old.presence);
+}
+
+
+/* Resources that were available are so no longer (RFC 6121, 4.5). */
+
+static void
+ngx_fed_roster_gone(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair,
+    ngx_fed_presence_t *presence)
+{
+    ngx_uint_t           i;
+    ngx_fed_resource_t  *r;
+
+    for (i = 0; i < presence->n; i++) {
+
+        r = &presence->resources[i];
+
+        if (!r->available) {
+            continue;
+        }
+
+        r->nstatuses = 0;
+
+        fcf->xmpp->presence(fcf, NGX_FED_UNAVAILABLE, pair->presentity,
+                            pair->watcher, r, NULL);
+    }
+}
+
+
+/*
+ * The SIP side refuses an XMPP user, or will no longer be watched by him (RFC
+ * 8048, 5.2.2).
+ */
+
+void
+ngx_fed_roster_refused(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
+{
+    ngx_fed_watch_t     *watch;
+    ngx_fed_snapshot_t   old;
+
+    ngx_fed_zone_lock(fcf);
+
+    watch = ngx_fed_watch_find(fcf, &pair->id);
+
+    if (watch == NULL || watch->state == NGX_FED_WATCH_NONE) {
+        ngx_fed_zone_unlock(fcf);
+        return;
+    }
+
+    watch->state = NGX_FED_WATCH_DENIED;
+    watch->told = 0;
+    watch->until = ngx_fed_seconds()
+                   + (uint32_t) ngx_fed_in_seconds(fcf->denial_time);
+
+    ngx_fed_roster_snapshot(watch, &old);
+    ngx_fed_roster_forget(fcf, watch);
+    (void) ngx_fed_roster_rest(fcf, watch);
+
+    ngx_fed_zone_unlock(fcf);
+
+    ngx_fed_roster_gone(fcf, pair, &old.presence);
+
+    fcf->xmpp->presence(fcf, NGX_FED_UNSUBSCRIBED, pair->presentity,
+                        pair->watcher, NULL, NULL);
+}
+
+
+/* Nothing is known of a SIP user any longer, but the authorization stays. */
+
+void
+ngx_fed_roster_lost(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
+{
+    ngx_fed_watch_t     *watch;
+    ngx_fed_snapshot_t   old;
+
+    ngx_fed_zone_lock(fcf);
+
+    watch = ngx_fed_watch_find(fcf, &pair->id);
+
+    if (watch == NULL) {
+        ngx_fed_zone_unlock(fcf);
+        return;
+    }
+
+    ngx_fed_roster_snapshot(watch, &old);
+    ngx_fed_roster_forget(fcf, watch);
+
+    ngx_fed_zone_unlock(fcf);
+
+    ngx_fed_roster_gone(fcf, pair, &old.presence);
+}
+
+
+/*
+ * The SIP side took a request to watch a user, and said no more (RFC 6665,
+ * 4.1.2.4): who asked is told, if he waits.
+ */
+
+void
+ngx_fed_roster_unheard(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
+{
+    ngx_uint_t          waits;
+    ngx_fed_watch_t    *watch;
+    ngx_fed_outcome_t   outcome;
+
+    waits = 0;
+
+    ngx_fed_zone_lock(fcf);
+
+    watch = ngx_fed_watch_find(fcf, &pair->id);
+
+    if (watch && watch->dialogs == NULL) {
+
+        if (watch->state == NGX_FED_WATCH_PENDING && !watch->told) {
+            watch->state = NGX_FED_WATCH_NONE;
+            waits = 1;
+        }
+
+        (void) ngx_fed_roster_retry(fcf, watch, 0);
+    }
+
+    ngx_fed_zone_unlock(fcf);
+
+    ngx_log_error(NGX_LOG_WARN, fcf->log, 0,
+                  "no NOTIFY came for a subscription to a user of \"%V\"",
+                  &pair->presentity->domain);
+
+    if (waits) {
+        ngx_memzero(&outcome, sizeof(ngx_fed_outcome_t));
+
+        outcome.result = NGX_FED_TIMEOUT;
+
+        fcf->xmpp->refused(fcf, pair->presentity, pair->watcher, &outcome);
+    }
+}
+
+
+/*
+ * The dialog of an XMPP watcher is about to be refreshed: whether he is there
+ * at all is asked on behalf of the SIP user, if that may know (RFC 8048, 8.1).
+ */
+
+void
+ngx_fed_roster_refresh(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
+{
+    ngx_uint_t        may;
+    ngx_fed_watch_t  *watch;
+
+    ngx_fed_zone_lock(fcf);
+
+    watch = ngx_fed_roster_reverse(fcf, pair);
+    may = (watch && watch->state == NGX_FED_WATCH_GRANTED && watch->dialogs);
+
+    ngx_fed_zone_unlock(fcf);
+
+    if (may) {
+        fcf->xmpp->presence(fcf, NGX_FED_PROBE, pair->presentity,
+                            pair->watcher, NULL, NULL);
+    }
+}
+
+
+/*
+ * An XMPP user watches a SIP user no longer, as he wanted; his server is told
+ * (RFC 6121, 3.3.3).
+ */
+
+void
+ngx_fed_roster_ended(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
+{
+    ngx_fed_watch_t     *watch;
+    ngx_fed_snapshot_t   old;
+
+    old.presence.n = 0;
+
+    ngx_fed_zone_lock(fcf);
+
+    watch = ngx_fed_watch_find(fcf, &pair->id);
+
+    /* he may have changed his mind since */
+
+    if (watch && watch->state != NGX_FED_WATCH_NONE) {
+        ngx_fed_zone_unlock(fcf);
+        return;
+    }
+
+    if (watch) {
+        ngx_fed_roster_snapshot(watch, &old);
+        ngx_fed_roster_forget(fcf, watch);
+        (void) ngx_fed_roster_rest(fcf, watch);
+    }
+
+    ngx_fed_zone_unlock(fcf);
+
+    ngx_fed_roster_gone(fcf, pair, &old.presence);
+
+    fcf->xmpp->presence(fcf, NGX_FED_UNSUBSCRIBED, pair->presentity,
+                        pair->watcher, NULL, NULL);
+}
+
+
+static void
+ngx_fed_roster_forget(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch)
+{
+    watch->known = 0;
+
+    (void) ngx_fed_watch_set_presence(fcf, watch, NULL);
+
+    ngx_fed_watch_changed(fcf);
+}
+
+
+/*
+ * Tells whether an XMPP user is there to see whom he watches: as the SIP user
+ * sees him, or by what was heard of him lately (RFC 8048, 8.1).  The zone is
+ * locked.
+ */
+
+ngx_uint_t
+ngx_fed_roster_active(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
+{
+    ngx_fed_watch_t     *watch;
+    ngx_fed_presence_t   presence;
+
+    watch = ngx_fed_roster_reverse(fcf, pair);
+
+    if (watch && watch->state == NGX_FED_WATCH_GRANTED && watch->known
+        && ngx_fed_watch_presence(watch, &presence) == NGX_OK)
+    {
+        return ngx_fed_presence_open(&presence);
+    }
+
+    watch = ngx_fed_watch_find(fcf, &pair->id);
+
+    return watch
+           && ngx_fed_seconds() - watch->seen
+              < ngx_fed_in_seconds(fcf->presence_idle);
+}
+
+
+/* The watch the other way round, or NULL. */
+
+static ngx_fed_watch_t *
+ngx_fed_roster_reverse(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
+{
+    ngx_fed_pair_t  reverse;
+
+    ngx_fed_pair(fcf, &reverse, pair->presentity, pair->watcher);
+
+    return ngx_fed_watch_find(fcf, &reverse.id);
+}
+
+
+/*
+ * The dialog of an XMPP watcher is gone: the next attempt is made after some
+ * seconds or, if that is 0, after a time that doubles.  The zone is locked.
+ */
+
+ngx_uint_t
+ngx_fed_roster_retry(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch,
+    ngx_uint_t seconds)
+{
+    ngx_msec_t  wait;
+
+    if (watch->state != NGX_FED_WATCH_PENDING
+        && watch->state != NGX_FED_WATCH_GRANTED)
+    {
+        return ngx_fed_roster_rest(fcf, watch);
+    }
+
+    if (seconds) {
+        wait = seconds * 1000;
+
+    } else {
+        wait = fcf->resubscribe_delay
+               << ngx_min(watch->failures, NGX_FED_ROSTER_DOUBLE);
+        wait = ngx_min(wait, fcf->resubscribe_max);
+        wait += (ngx_msec_t) ngx_random() % (wait / 8 + 1);
+    }
+
+    if (watch->failures < 255) {
+        watch->failures++;
+    }
+
+    ngx_fed_watch_due(fcf, watch, ngx_current_msec + wait);
+
+    return 1;
+}
+
+
+/*
+ * A SIP user has begun to watch an XMPP user by one more dialog.  Returns what
+ * is to be done, by ngx_fed_roster_todo().  The zone is locked.
+ */
+
+ngx_uint_t
+ngx_fed_roster_watch(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch)
+{
+    uint32_t  now;
+
+    now = ngx_fed_seconds();
+
+    switch (watch->state) {
+
+    case NGX_FED_WATCH_GRANTED:
+        return watch->known ? 0 : NGX_FED_TODO_PROBE;
+
+    case NGX_FED_WATCH_DENIED:
+
+        if ((int32_t) (watch->until - now) > 0) {
+            return NGX_FED_TODO_REFUSE;
+        }
+
+        break;
+
+    case NGX_FED_WATCH_PENDING:
+
+        if (now - watch->asked < ngx_fed_in_seconds(fcf->subscribe_interval)) {
+            return 0;
+        }
+
+        break;
+    }
+
+    watch->state = NGX_FED_WATCH_PENDING;
+    watch->asked = now;
+
+    ngx_fed_watch_changed(fcf);
+
+    return NGX_FED_TODO_SUBSCRIBE;
+}
+
+
+/*
+ * The last dialog by which a SIP user watched an XMPP user is gone; the watch
+ * may be gone when this returns.  Returns what is to be done.  The zone is
+ * locked.
+ */
+
+ngx_uint_t
+ngx_fed_roster_unwatch(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch,
+    ngx_fed_pair_t *pair)
+{
+    ngx_uint_t           todo;
+    ngx_fed_watch_t     *reverse;
+    ngx_fed_presence_t   presence;
+
+    todo = 0;
+
+    ngx_fed_roster_forget(fcf, watch);
+
+    if (watch->state == NGX_FED_WATCH_GRANTED) {
+
+        /* RFC 8048, 5.3.3: but not to one who sees that it is not so */
+
+        reverse = ngx_fed_roster_reverse(fcf, pair);
+
+        if (reverse == NULL
+            || reverse->state != NGX_FED_WATCH_GRANTED
+            || ngx_fed_watch_presence(reverse, &presence) != NGX_OK
+            || !ngx_fed_presence_open(&presence))
+        {
+            todo = NGX_FED_TODO_UNAVAILABLE;
+        }
+    }
+
+    (void) ngx_fed_roster_rest(fcf, watch);
+
+    return todo;
+}
+
+
+/* Does what the two above have returned, but for the subscribe. */
+
+void
+ngx_fed_roster_todo(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair, ngx_uint_t todo)
+{
+    if (todo & NGX_FED_TODO_PROBE) {
+        fcf->xmpp->presence(fcf, NGX_FED_PROBE, pair->watcher,
+                            pair->presentity, NULL, NULL);
+    }
+
+    if (todo & NGX_FED_TODO_UNAVAILABLE) {
+        fcf->xmpp->presence(fcf, NGX_FED_UNAVAILABLE, pair->watcher,
+                            pair->presentity, NULL, NULL);
+    }
+}
+
+
+/* The request of a SIP user came to nothing (RFC 6665, 4.2.2). */
+
+void
+ngx_fed_roster_failed(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair,
+    ngx_fed_outcome_t *outcome)
+{
+    ngx_fed_watch_t  *watch;
+
+    ngx_fed_zone_lock(fcf);
+
+    watch = ngx_fed_watch_find(fcf, &pair->id);
+
+    if (watch == NULL || watch->state != NGX_FED_WATCH_PENDING) {
+        ngx_fed_zone_unlock(fcf);
+        return;
+    }
+
+    watch->state = NGX_FED_WATCH_NONE;
+
+    (void) ngx_fed_roster_rest(fcf, watch);
+
+    ngx_fed_zone_unlock(fcf);
+
+    fcf->sip->changed(fcf, pair, ngx_fed_roster_reason(outcome));
+}
+
+
+static ngx_fed_end_e
+ngx_fed_roster_reason(ngx_fed_outcome_t *outcome)
+{
+    if (outcome->result == NGX_FED_REFUSED) {
+        return NGX_FED_END_REJECTED;
+    }
+
+    if (outcome->result != NGX_FED_STANZA_ERROR
+        || outcome->type == NGX_FED_TYPE_WAIT)
+    {
+        return NGX_FED_END_PROBATION;
+    }
+
+    switch (outcome->condition) {
+
+    case NGX_FED_ITEM_NOT_FOUND:
+    case NGX_FED_SERVICE_UNAVAILABLE:
+    case NGX_FED_GONE:
+    case NGX_FED_JID_MALFORMED:
+        return NGX_FED_END_NORESOURCE;
+
+    case NGX_FED_FORBIDDEN:
+    case NGX_FED_NOT_ALLOWED:
+    case NGX_FED_NOT_AUTHORIZED:
+    case NGX_FED_REGISTRATION_REQUIRED:
+    case NGX_FED_SUBSCRIPTION_REQUIRED:
+        return NGX_FED_END_REJECTED;
+
+    default:
+        return (outcome->type == NGX_FED_TYPE_AUTH) ? NGX_FED_END_REJECTED
+                                                    : NGX_FED_END_PROBATION;
+    }
+}
+
+
+/*
+ * A presence of type error from an XMPP user, or his server, to a SIP user: it
+ * is about the request of the one or about the presence of the other.
+ */
+
+void
+ngx_fed_roster_error(ngx_fed_conf_t *fcf, ngx_fed_address_t *from,
+    ngx_fed_address_t *to, ngx_fed_outcome_t *outcome)
+{
+    ngx_uint_t        pending;
+    ngx_fed_pair_t    watches, watched;
+    ngx_fed_watch_t  *watch;
+
+    ngx_fed_pair(fcf, &watches, from, to);
+    ngx_fed_pair(fcf, &watched, to, from);
+
+    ngx_fed_zone_lock(fcf);
+
+    watch = ngx_fed_watch_find(fcf, &watched.id);
+    pending = (watch && watch->state == NGX_FED_WATCH_PENDING);
+
+    ngx_fed_zone_unlock(fcf);
+
+    if (pending) {
+        ngx_fed_roster_failed(fcf, &watched, outcome);
+        return;
+    }
+
+    ngx_fed_roster_bounced(fcf, &watches, outcome);
+}
+
+
+/* RFC 6121, 4.5.2: what is not wanted is not asked for */
+
+static void
+ngx_fed_roster_bounced(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair,
+    ngx_fed_outcome_t *outcome)
+{
+    ngx_fed_watch_t   *watch;
+    ngx_fed_dialog_t  *dialog;
+
+    ngx_fed_zone_lock(fcf);
+
+    watch = ngx_fed_watch_find(fcf, &pair->id);
+
+    if (watch == NULL) {
+        ngx_fed_zone_unlock(fcf);
+        return;
+    }
+
+    if (outcome->condition == NGX_FED_GONE
+        || outcome->condition == NGX_FED_ITEM_NOT_FOUND)
+    {
+        watch->state = NGX_FED_WATCH_NONE;
+    }
+
+    watch->seen = ngx_fed_seconds()
+                  - (uint32_t) ngx_fed_in_seconds(fcf->presence_idle) - 1;
+
+    ngx_fed_roster_forget(fcf, watch);
+
+    for (dialog = watch->dialogs; dialog; dialog = dialog->next) {
+        dialog->reason = NGX_FED_END_TIMEOUT;
+        dialog->forced = 1;
+        ngx_fed_dialog_due(fcf, dialog, ngx_current_msec);
+    }
+
+    (void) ngx_fed_roster_rest(fcf, watch);
+
+    ngx_fed_zone_unlock(fcf);
+}
+
+
+/*
+ * Sets when a watch without dialogs is looked at, or removes it if nothing is
+ * to be remembered: then 0 is returned.  The zone is locked.
+ */
+
+static ngx_uint_t
+ngx_fed_roster_rest(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch)
+{
+    uint32_t    seconds;
+    ngx_msec_t  now;
+
+    ngx_fed_watch_changed(fcf);
+
+    if (watch->dialogs) {
+        return 1;
+    }
+
+    now = ngx_current_msec;
+
+    switch (watch->state) {
+
+    case NGX_FED_WATCH_GRANTED:
+        ngx_fed_watch_due(fcf, watch, 0);
+        return 1;
+
+    case NGX_FED_WATCH_PENDING:
+
+        if (!watch->sip) {
+            break;
+        }
+
+        seconds = watch->asked
+                  + (uint32_t) ngx_fed_in_seconds(fcf->subscribe_interval)
+                  - ngx_fed_seconds();
+
+        if ((int32_t) seconds <= 0) {
+            break;
+        }
+
+        ngx_fed_watch_due(fcf, watch, now + (ngx_msec_t) seconds * 1000);
+        return 1;
+
+    case NGX_FED_WATCH_DENIED:
+
+        seconds = watch->until - ngx_fed_seconds();
+
+        if ((int32_t) seconds <= 0) {
+            break;
+        }
+
+        ngx_fed_watch_due(fcf, watch, now + (ngx_msec_t) seconds * 1000);
+        return 1;
+    }
+
+    ngx_fed_watch_free(fcf, watch);
+
+    return 0;
+}
+
+
+/* The time set for a watch or, with a tag, for one of its dialogs has come. */
+
+void
+ngx_fed_roster_due(ngx_fed_conf_t *fcf, ngx_fed_key_t *id, uint64_t tag)
+{
+    ngx_msec_t        turn;
+    ngx_uint_t        again;
+    ngx_fed_watch_t  *watch;
+
+    if (tag) {
+        fcf->sip->due(fcf, id, tag);
+        return;
+    }
+
+    again = 0;
+
+    ngx_fed_zone_lock(fcf);
+
+    watch = ngx_fed_watch_find(fcf, id);
+
+    if (watch) {
+        ngx_fed_watch_due(fcf, watch, 0);
+
+        if (watch->sip
+            || watch->dialogs
+            || (watch->state != NGX_FED_WATCH_GRANTED
+                && watch->state != NGX_FED_WATCH_PENDING))
+        {
+            (void) ngx_fed_roster_rest(fcf, watch);
+
+        } else if (!watch->slotted) {
+
+            turn = ngx_fed_zone_turn(fcf);
+
+            if (turn > ngx_current_msec + NGX_FED_ROSTER_LATE) {
+                watch->slotted = 1;
+                ngx_fed_watch_due(fcf, watch, turn);
+
+            } else {
+                again = 1;
+            }
+
+        } else {
+            watch->slotted = 0;
+            again = 1;
+        }
+    }
+
+    ngx_fed_zone_unlock(fcf);
+
+    if (again) {
+        ngx_fed_roster_again(fcf, id);
+    }
+}
+
+
+/* The watch of an XMPP user has no dialog: he gets one if he is there. */
+
+static void
+ngx_fed_roster_again(ngx_fed_conf_t *fcf, ngx_fed_key_t *id)
+{
+    ngx_int_t         rc;
+    ngx_pool_t       *pool;
+    ngx_fed_pair_t    pair;
+    ngx_fed_watch_t  *watch;
+
+    pool = ngx_create_pool(NGX_FED_ROSTER_POOL, fcf->log);
+    if (pool == NULL) {
+        return;
+    }
+
+    rc = NGX_DECLINED;
+
+    ngx_fed_zone_lock(fcf);
+
+    watch = ngx_fed_watch_find(fcf, id);
+
+    if (watch) {
+        rc = ngx_fed_watch_pair(fcf, pool, watch, &pair);
+
+        if (rc == NGX_OK && !ngx_fed_roster_active(fcf, &pair)) {
+            rc = NGX_DECLINED;
+        }
+    }
+
+    ngx_fed_zone_unlock(fcf);
+
+    if (rc == NGX_OK) {
+        fcf->sip->subscribe(fcf, &pair);
+    }
+
+    ngx_destroy_pool(pool);
+}
