@@ -24,6 +24,7 @@ select STDOUT; $| = 1;
 my %programs = (
 	address => [ qw/ address precis text / ],
 	error => [ qw/ error / ],
+	pidf => [ qw/ sip_pidf sip_field address precis text xml / ],
 	sip_parse => [ qw/ sip_parse sip_field hash sip_multipart / ],
 	text => [ qw/ text / ],
 );
@@ -47,7 +48,7 @@ unless (defined $includes) {
 
 my $flags = "-Wall -Wextra -Wno-unused-parameter -Werror $includes -I$src "
 	. "-I$sip -I$unit";
-my $libs = '-lidn2 -lunistring';
+my $libs = '-lexpat -lidn2 -lunistring';
 
 bench() if @ARGV && $ARGV[0] eq 'bench';
 

@@ -213,6 +213,71 @@ ngx_hextoi(u_char *line, size_t n)
 }
 
 
+uint32_t
+ngx_utf8_decode(u_char **p, size_t n)
+{
+    size_t    len;
+    uint32_t  u, i, valid;
+
+    u = **p;
+
+    if (u >= 0xf8) {
+        (*p)++;
+        return 0xffffffff;
+    }
+
+    if (u >= 0xf0) {
+        u &= 0x07;
+        valid = 0xffff;
+        len = 3;
+
+    } else if (u >= 0xe0) {
+        u &= 0x0f;
+        valid = 0x7ff;
+        len = 2;
+
+    } else if (u >= 0xc2) {
+        u &= 0x1f;
+        valid = 0x7f;
+        len = 1;
+
+    } else {
+        (*p)++;
+        return 0xffffffff;
+    }
+
+    if (n - 1 < len) {
+        return 0xfffffffe;
+    }
+
+    (*p)++;
+
+    while (len) {
+        i = *(*p)++;
+
+        if (i < 0x80) {
+            return 0xffffffff;
+        }
+
+        u = (u << 6) | (i & 0x3f);
+
+        len--;
+    }
+
+    return u > valid ? u : 0xffffffff;
+}
+
+
+void
+ngx_gmtime(time_t t, ngx_tm_t *tp)
+{
+    gmtime_r(&t, tp);
+
+    tp->ngx_tm_year += 1900;
+    tp->ngx_tm_mon++;
+}
+
+
 ngx_int_t
 ngx_inet6_addr(u_char *p, size_t len, u_char *addr)
 {
