@@ -41,7 +41,7 @@ sub new {
 		watchers => {},
 		presentities => {},
 		notifiers => {},
-		call_ids => {},
+		tags => {},
 		wrong => [],
 		stray => [],
 		serial => 0,
@@ -832,12 +832,14 @@ sub _judge {
 	$wrong->('Subscription-State')
 		if defined $m->header('Subscription-State'); # SE-07
 
-	my $branch = $m->branch();
-	$wrong->('the same Call-ID again')
-		if ($hub->{call_ids}{$m->call_id()} ||= $branch) ne $branch;
+	# only the repetition after a 423 may have them again
+
+	my $before = $hub->{notifiers}{$m->call_id()};
+	return if $before && ($before->{request}{answered} || 0) == 423;
+
+	$wrong->('the same Call-ID again') if $before;
 	$wrong->('the same From tag again')
-		if ($hub->{call_ids}{'tag ' . $m->from_tag()} ||= $branch)
-		ne $branch;
+		if $hub->{tags}{$m->from_tag()}++;
 }
 
 ###############################################################################
