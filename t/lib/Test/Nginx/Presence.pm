@@ -323,7 +323,7 @@ sub new {
 		check => 1,
 		%args,
 		hub => $hub,
-		uri => $to =~ /^\w+:.*\@/ ? $to : "sip:$to",
+		uri => $to =~ /^\w+:/ ? $to : "sip:$to",
 		call_id => Test::Nginx::SIP::token(3),
 		cseq => int(rand(1000)),
 		tag => Test::Nginx::SIP::token(),
