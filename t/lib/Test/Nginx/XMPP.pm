@@ -349,6 +349,32 @@ sub verify {
 
 sub verify_answer { return $_[0]->{verify_answer}; }
 
+# a presence stanza: from, to, type ('available' and none are the same), id,
+# show, status, priority, lang, and xml for anything else
+
+sub presence_xml {
+	my (%a) = @_;
+
+	my $type = $a{type};
+	undef $type if defined $type && $type eq 'available';
+
+	my %attrs = (from => $a{from}, to => $a{to}, type => $type,
+		id => $a{id}, 'xml:lang' => $a{lang});
+
+	return '<presence' . join('', map { " $_='" . esc($attrs{$_}) . "'" }
+			grep { defined $attrs{$_} } sort keys %attrs) . '>'
+		. join('', map { "<$_>" . esc($a{$_}) . "</$_>" }
+			grep { defined $a{$_} } qw/ show status priority /)
+		. (defined $a{xml} ? $a{xml} : '') . '</presence>';
+}
+
+# sends presence stanzas
+
+sub send_presence {
+	my ($self, %a) = @_;
+	return $self->send(presence_xml(%a));
+}
+
 # id of the gateway's response header
 
 sub stream_id { return $_[0]->{stream_id}; }
@@ -1200,6 +1226,64 @@ sub stanza {
 	}, $timeout);
 
 	return $found;
+}
+
+# next presence with the given attributes; others stay. Values are strings or
+# regular expressions, type => 'available' is none. Probes are found only if
+# they are asked for
+
+sub presence {
+	my ($self, $timeout, %a) = @_;
+	my $found;
+
+	Test::Nginx::Peers::wait_until(sub {
+		my $q = $self->{queue};
+
+		for my $i (0 .. $#$q) {
+			next unless _is_presence($q->[$i], %a);
+			$found = splice(@$q, $i, 1);
+			return 1;
+		}
+
+		return 0;
+	}, $timeout);
+
+	return $found;
+}
+
+# how many of them came so far, taken or not
+
+sub presences {
+	my ($self, %a) = @_;
+	return grep { _is_presence($_, %a) } @{$self->{seen}};
+}
+
+sub _is_presence {
+	my ($e, %a) = @_;
+
+	return 0 if $e->name() ne 'presence';
+
+	my $type = $e->attr('type');
+	$type = 'available' unless defined $type;
+	return 0 if $type eq 'probe' && !defined $a{type};
+
+	foreach my $name (CORE::keys %a) {
+		my $want = $a{$name};
+		next unless defined $want;
+
+		my $v = $name eq 'type' ? $type : $e->attr($name);
+		return 0 if !defined $v || (ref $want ? $v !~ $want
+			: $v ne $want);
+	}
+
+	return 1;
+}
+
+# sends a presence from our domain to the gateway
+
+sub send_presence {
+	my ($self, %a) = @_;
+	return $self->send_stanza(Test::Nginx::XMPP::presence_xml(%a));
 }
 
 # all stanzas so far, pings as well, in order
