@@ -8,7 +8,6 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <expat.h>
-#include "ngx_fed_text.h"
 #include "ngx_fed_xml.h"
 #include "ngx_sip_parse.h"
 #include "ngx_sip_pidf.h"
@@ -99,7 +98,6 @@ typedef struct {
     unsigned                      open:1;
     unsigned                      shown:1;
     unsigned                      contact:1;
-    unsigned                      stamped:1;
     unsigned                      idle:1;
 } ngx_sip_pidf_scope_t;
 
@@ -341,12 +339,11 @@ ngx_sip_pidf_read(ngx_pool_t *pool, ngx_str_t *body, ngx_str_t *charset,
         return NGX_ABORT;
     }
 
-    /* the parser knows UTF-16 by itself; there NULs would be */
+    /* the parser knows UTF-16 by itself, in which "<" has a NUL */
 
     if (body->len == 0
         || body->len > NGX_MAX_INT32_VALUE
-        || memchr(body->data, '\0', body->len)
-        || !ngx_fed_text_valid(body->data, body->len))
+        || memchr(body->data, '\0', body->len))
     {
         return NGX_ABORT;
     }
@@ -607,7 +604,7 @@ ngx_sip_pidf_element(ngx_sip_pidf_reader_t *reader, ngx_str_t *name)
 
     parent = reader->levels[reader->depth].element;
 
-    if (parent == NGX_SIP_PIDF_IGNORED || parent >= NGX_SIP_PIDF_BASIC) {
+    if (parent == NGX_SIP_PIDF_IGNORED) {
         return NGX_SIP_PIDF_IGNORED;
     }
 
@@ -724,8 +721,7 @@ ngx_sip_pidf_finish(ngx_sip_pidf_reader_t *reader, ngx_sip_pidf_level_t *level,
     case NGX_SIP_PIDF_TIMESTAMP:
         stamp = ngx_sip_date_time(text);
 
-        if (!scope->stamped && stamp > 0) {
-            scope->stamped = 1;
+        if (scope->stamp == 0 && stamp > 0) {
             scope->stamp = stamp;
         }
 
@@ -1470,7 +1466,11 @@ ngx_sip_pidf_write_tuple(u_char *p, ngx_fed_resource_t *res,
     const ngx_str_t  *show;
 
     p = ngx_sip_pidf_put(p, "<tuple id=\"" NGX_SIP_PIDF_PREFIX);
-    p = ngx_sip_pidf_write_name(p, &res->name);
+
+    if (res->name.len) {
+        p = ngx_sip_pidf_write_name(p, &res->name);
+    }
+
     p = ngx_sip_pidf_put(p, "\"><status><basic>");
 
     if (res->available) {
