@@ -140,6 +140,7 @@ ngx_fed_roster_subscribe(ngx_fed_event_t *ev, ngx_fed_pair_t *pair)
     ngx_fed_snapshot_t   snapshot;
 
     fcf = ev->conf;
+    snapshot.presence.n = 0;
 
     ngx_fed_zone_lock(fcf);
 
@@ -166,14 +167,20 @@ ngx_fed_roster_subscribe(ngx_fed_event_t *ev, ngx_fed_pair_t *pair)
 
     } else {
 
-        /* what is being unsubscribed from has a dialog that does not count */
+        /*
+         * what is being unsubscribed from has a dialog that does not count, and
+         * an answer to that would be taken for one to this
+         */
 
         if (watch->state != NGX_FED_WATCH_PENDING) {
             live = 0;
+            ngx_fed_roster_snapshot(watch, &snapshot);
+            ngx_fed_roster_forget(fcf, watch);
         }
 
         watch->state = NGX_FED_WATCH_PENDING;
         watch->told = 0;
+        watch->owed = 0;
         watch->failures = 0;
 
         ngx_fed_watch_due(fcf, watch, 0);
@@ -185,6 +192,9 @@ ngx_fed_roster_subscribe(ngx_fed_event_t *ev, ngx_fed_pair_t *pair)
     if (granted) {
         ngx_fed_roster_reply(ev, NGX_FED_SUBSCRIBED, NULL);
         ngx_fed_roster_replay(ev, &snapshot.presence);
+
+    } else {
+        ngx_fed_roster_gone(fcf, pair, &snapshot.presence);
     }
 
     if (live) {
@@ -237,6 +247,7 @@ ngx_fed_roster_unsubscribe(ngx_fed_event_t *ev, ngx_fed_pair_t *pair)
 
     if (watch) {
         watch->state = NGX_FED_WATCH_NONE;
+        watch->owed = 1;
         live = (watch->ndialogs != 0);
         ngx_fed_watch_due(fcf, watch, 0);
         ngx_fed_watch_changed(fcf);
@@ -885,14 +896,15 @@ ngx_fed_roster_ended(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
 
     watch = ngx_fed_watch_find(fcf, &pair->id);
 
-    /* he may have changed his mind since */
+    /* he may know already, or have changed his mind */
 
-    if (watch && watch->state != NGX_FED_WATCH_NONE) {
+    if (watch && !watch->owed) {
         ngx_fed_zone_unlock(fcf);
         return;
     }
 
     if (watch) {
+        watch->owed = 0;
         ngx_fed_roster_snapshot(watch, &old);
         ngx_fed_roster_forget(fcf, watch);
         (void) ngx_fed_roster_rest(fcf, watch);

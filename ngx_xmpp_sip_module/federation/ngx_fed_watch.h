@@ -69,6 +69,7 @@ struct ngx_fed_watch_s {
     unsigned                      sip:1;     /* the watcher is a SIP user */
     unsigned                      known:1;   /* the presence is */
     unsigned                      told:1;    /* the watcher knows of a grant */
+    unsigned                      owed:1;    /* an answer to unsubscribe */
     unsigned                      slotted:1; /* its turn is at due */
 };
 

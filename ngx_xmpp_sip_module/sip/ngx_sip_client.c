@@ -627,7 +627,8 @@ ngx_sip_client_outcome(ngx_sip_msg_t *msg, u_char *text,
         digits.len = n;
 
         if (ngx_sip_number(&digits, &n) == NGX_OK) {
-            outcome->retry_after = ngx_min(n, NGX_SIP_RETRY_MAX);
+            outcome->retry_after = (msg->status == 423 && n > NGX_SIP_RETRY_MAX)
+                                   ? 0 : ngx_min(n, NGX_SIP_RETRY_MAX);
         }
     }
 

@@ -380,7 +380,6 @@ ngx_sip_notifier_refresh(ngx_sip_subscribe_t *sub)
         sub->run = 1;
 
         dialog->remote_cseq = sub->msg->cseq;
-        dialog->failures = 0;
 
         if (sub->expires == 0) {
             dialog->reason = NGX_FED_END_TIMEOUT;
@@ -879,7 +878,7 @@ ngx_sip_notifier_run(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id, uint64_t tag)
     state.data = buf;
     state.len = ngx_sprintf(buf, "%s;expires=%M",
                             granted ? "active" : "pending",
-                            (ngx_msec_t) (dialog->expires - now + 999) / 1000)
+                            (ngx_msec_t) (dialog->expires - now) / 1000)
                 - buf;
 
     ngx_fed_zone_unlock(fcf);

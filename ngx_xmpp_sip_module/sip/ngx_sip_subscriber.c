@@ -1138,8 +1138,9 @@ ngx_sip_subscriber_brief(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome)
     watch = ngx_fed_watch_find(fcf, &asked->id);
     dialog = watch ? ngx_fed_dialog_find(watch, asked->tag) : NULL;
 
-    if (dialog && !dialog->retried && outcome->retry_after
-        && outcome->retry_after <= fcf->subscription_max / 1000)
+    if (dialog && !dialog->retried
+        && outcome->retry_after * 1000 > asked->expires
+        && outcome->retry_after * 1000 <= fcf->subscription_max)
     {
         dialog->retried = 1;
         retry = 1;

@@ -975,7 +975,7 @@ sub _judge {
 
 	$self->_wrong('Request-URI', $m) if $m->uri() ne $self->{contact};
 	$self->_wrong('Route', $m) if join(',', $m->list('Route'))
-		ne join(',', reverse @{$self->{record_route}});
+		ne join(',', @{$self->{record_route}});
 }
 
 # answers the last SUBSCRIBE by hand: reply(403), reply(200, 'Expires: 60')
