@@ -402,6 +402,7 @@ sub send_subscribe {
 	$self->{expires} = $a{expires} if exists $a{expires};
 	$self->{contact} = $a{contact} if defined $a{contact};
 	$self->{asked} = $self->{expires};
+	$self->{until} = undef;		# NOTIFY may be ahead of the response
 	$self->{request} = $m;
 	$m->{conn} = $c;
 	$c->send_raw($m);
