@@ -64,6 +64,8 @@ static char *ngx_xmpp_sip_listen(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_xmpp_sip_zone(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_xmpp_sip_state(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static char *ngx_xmpp_sip_domain(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_xmpp_sip_deny(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -183,6 +185,13 @@ static ngx_command_t  ngx_xmpp_sip_commands[] = {
     { ngx_string("zone"),
       NGX_STREAM_FED_CONF|NGX_CONF_TAKE2,
       ngx_xmpp_sip_zone,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("state"),
+      NGX_STREAM_FED_CONF|NGX_CONF_TAKE12,
+      ngx_xmpp_sip_state,
       NGX_STREAM_SRV_CONF_OFFSET,
       0,
       NULL },
@@ -1217,6 +1226,13 @@ ngx_xmpp_sip_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 static char *
+ngx_xmpp_sip_state(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    return ngx_fed_state_add(cf, conf);
+}
+
+
+static char *
 ngx_xmpp_sip_domain(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     return ngx_fed_domain_line(cf, conf, cmd->post);
@@ -1540,5 +1556,6 @@ ngx_xmpp_sip_exit_process(ngx_cycle_t *cycle)
         fcf[i]->xmpp->exit_process(fcf[i]);
         fcf[i]->sip->exit_process(fcf[i]);
         ngx_fed_zone_exit_process(fcf[i]);
+        ngx_fed_state_exit(fcf[i]);
     }
 }

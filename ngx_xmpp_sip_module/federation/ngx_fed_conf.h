@@ -32,6 +32,10 @@ struct ngx_fed_conf_s {
     ngx_str_t                     zone_name;
     ngx_str_t                     dialback_secret;  /* empty: a random one */
 
+    ngx_path_t                   *state;     /* a directory; or NULL */
+    ngx_msec_t                    state_interval;
+    uint64_t                      state_saved;      /* changes, by then */
+
     /* domains */
 
     ngx_array_t                   domains;   /* ngx_fed_domain_t * */

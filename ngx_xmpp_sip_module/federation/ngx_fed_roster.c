@@ -58,6 +58,8 @@ static void ngx_fed_roster_bounced(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair,
     ngx_fed_outcome_t *outcome);
 static ngx_uint_t ngx_fed_roster_rest(ngx_fed_conf_t *fcf,
     ngx_fed_watch_t *watch);
+static ngx_uint_t ngx_fed_roster_turn(ngx_fed_conf_t *fcf,
+    ngx_fed_watch_t *watch);
 static void ngx_fed_roster_again(ngx_fed_conf_t *fcf, ngx_fed_key_t *id);
 
 
@@ -1307,7 +1309,6 @@ ngx_fed_roster_rest(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch)
 void
 ngx_fed_roster_due(ngx_fed_conf_t *fcf, ngx_fed_key_t *id, uint64_t tag)
 {
-    ngx_msec_t        turn;
     ngx_uint_t        again;
     ngx_fed_watch_t  *watch;
 
@@ -1325,28 +1326,20 @@ ngx_fed_roster_due(ngx_fed_conf_t *fcf, ngx_fed_key_t *id, uint64_t tag)
     if (watch) {
         ngx_fed_watch_due(fcf, watch, 0);
 
-        if (watch->sip
-            || watch->dialogs
-            || (watch->state != NGX_FED_WATCH_GRANTED
-                && watch->state != NGX_FED_WATCH_PENDING))
-        {
-            (void) ngx_fed_roster_rest(fcf, watch);
-
-        } else if (!watch->slotted) {
-
-            turn = ngx_fed_zone_turn(fcf);
-
-            if (turn > ngx_current_msec + NGX_FED_ROSTER_LATE) {
-                watch->slotted = 1;
-                ngx_fed_watch_due(fcf, watch, turn);
-
-            } else {
-                again = 1;
-            }
+        if (watch->sip) {
+            again = (watch->stale && watch->dialogs);
 
         } else {
-            watch->slotted = 0;
-            again = 1;
+            again = (watch->dialogs == NULL
+                     && (watch->state == NGX_FED_WATCH_GRANTED
+                         || watch->state == NGX_FED_WATCH_PENDING));
+        }
+
+        if (again) {
+            again = ngx_fed_roster_turn(fcf, watch);
+
+        } else {
+            (void) ngx_fed_roster_rest(fcf, watch);
         }
     }
 
@@ -1358,13 +1351,42 @@ ngx_fed_roster_due(ngx_fed_conf_t *fcf, ngx_fed_key_t *id, uint64_t tag)
 }
 
 
-/* The watch of an XMPP user has no dialog: he gets one if he is there. */
+/* Tells whether it is the watch's turn, or sets when it is. */
+
+static ngx_uint_t
+ngx_fed_roster_turn(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch)
+{
+    ngx_msec_t  turn;
+
+    if (watch->slotted) {
+        watch->slotted = 0;
+        return 1;
+    }
+
+    turn = ngx_fed_zone_turn(fcf);
+
+    if (turn <= ngx_current_msec + NGX_FED_ROSTER_LATE) {
+        return 1;
+    }
+
+    watch->slotted = 1;
+    ngx_fed_watch_due(fcf, watch, turn);
+
+    return 0;
+}
+
+
+/*
+ * An XMPP user who watches has no dialog, and gets one if he is there; or what
+ * is known of an XMPP user is old, and he is asked.
+ */
 
 static void
 ngx_fed_roster_again(ngx_fed_conf_t *fcf, ngx_fed_key_t *id)
 {
     ngx_int_t         rc;
     ngx_pool_t       *pool;
+    ngx_uint_t        sip;
     ngx_fed_pair_t    pair;
     ngx_fed_watch_t  *watch;
 
@@ -1374,6 +1396,7 @@ ngx_fed_roster_again(ngx_fed_conf_t *fcf, ngx_fed_key_t *id)
     }
 
     rc = NGX_DECLINED;
+    sip = 0;
 
     ngx_fed_zone_lock(fcf);
 
@@ -1381,15 +1404,21 @@ ngx_fed_roster_again(ngx_fed_conf_t *fcf, ngx_fed_key_t *id)
 
     if (watch) {
         rc = ngx_fed_watch_pair(fcf, pool, watch, &pair);
+        sip = watch->sip;
 
-        if (rc == NGX_OK && !ngx_fed_roster_active(fcf, &pair)) {
+        if (rc == NGX_OK && !sip && !ngx_fed_roster_active(fcf, &pair)) {
             rc = NGX_DECLINED;
         }
+
+        watch->stale = 0;
     }
 
     ngx_fed_zone_unlock(fcf);
 
-    if (rc == NGX_OK) {
+    if (rc == NGX_OK && sip) {
+        ngx_fed_roster_todo(fcf, &pair, NGX_FED_TODO_PROBE);
+
+    } else if (rc == NGX_OK) {
         fcf->sip->subscribe(fcf, &pair);
     }
 

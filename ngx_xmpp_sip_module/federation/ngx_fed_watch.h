@@ -71,6 +71,7 @@ struct ngx_fed_watch_s {
     unsigned                      told:1;    /* the watcher knows of a grant */
     unsigned                      owed:1;    /* an answer to unsubscribe */
     unsigned                      slotted:1; /* its turn is at due */
+    unsigned                      stale:1;   /* the presence may be old */
 };
 
 

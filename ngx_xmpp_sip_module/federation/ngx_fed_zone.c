@@ -171,6 +171,11 @@ ngx_fed_zone_add(ngx_conf_t *cf, ngx_fed_conf_t *fcf, ngx_str_t *name,
         return NGX_CONF_ERROR;
     }
 
+    fcf->zone_data = ngx_pcalloc(cf->pool, sizeof(ngx_fed_zone_ctx_t));
+    if (fcf->zone_data == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
     fcf->zone_name = *name;
 
     fcf->shm_zone->init = ngx_fed_zone_init;
@@ -183,13 +188,20 @@ ngx_fed_zone_add(ngx_conf_t *cf, ngx_fed_conf_t *fcf, ngx_str_t *name,
 static ngx_int_t
 ngx_fed_zone_init(ngx_shm_zone_t *shm_zone, void *data)
 {
-    size_t            len;
-    ngx_fed_conf_t   *fcf;
-    ngx_fed_zone_t   *zone;
-    ngx_slab_pool_t  *shpool;
+    size_t               len;
+    ngx_fed_conf_t      *fcf;
+    ngx_fed_zone_t      *zone;
+    ngx_slab_pool_t     *shpool;
+    ngx_fed_zone_ctx_t  *ctx;
 
     fcf = shm_zone->data;
     shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
+
+    ctx = fcf->zone_data;
+
+    ctx->shpool = shpool;
+    ctx->zone = shpool->data;
+    ctx->slot = NGX_FED_SLOTS;
 
     if (data || shm_zone->shm.exists) {
 
@@ -245,7 +257,17 @@ ngx_fed_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     shpool->log_nomem = 0;
     shpool->data = zone;
 
-    return ngx_fed_zone_create_secret(fcf, zone);
+    ctx->zone = zone;
+
+    if (ngx_fed_zone_create_secret(fcf, zone) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (fcf->state == NULL) {
+        return NGX_OK;
+    }
+
+    return ngx_fed_state_read(fcf, shm_zone->shm.log);
 }
 
 
@@ -332,16 +354,7 @@ ngx_fed_zone_init_process(ngx_fed_conf_t *fcf, ngx_cycle_t *cycle)
     ngx_fed_slot_t      *slot;
     ngx_fed_zone_ctx_t  *ctx;
 
-    ctx = ngx_pcalloc(cycle->pool, sizeof(ngx_fed_zone_ctx_t));
-    if (ctx == NULL) {
-        return NGX_ERROR;
-    }
-
-    ctx->shpool = (ngx_slab_pool_t *) fcf->shm_zone->shm.addr;
-    ctx->zone = ctx->shpool->data;
-    ctx->slot = NGX_FED_SLOTS;
-
-    fcf->zone_data = ctx;
+    ctx = fcf->zone_data;
 
     if (RAND_bytes((u_char *) &ctx->key, sizeof(uint64_t)) != 1
         || RAND_bytes((u_char *) &ctx->nonce, sizeof(uint32_t)) != 1)
@@ -467,6 +480,29 @@ ngx_fed_zone_exit_process(ngx_fed_conf_t *fcf)
     }
 
     ngx_shmtx_unlock(&ctx->shpool->mutex);
+}
+
+
+/* Tells whether no worker is left that knows the zone. */
+
+ngx_uint_t
+ngx_fed_zone_abandoned(ngx_fed_conf_t *fcf)
+{
+    ngx_uint_t           i, n;
+    ngx_fed_zone_ctx_t  *ctx;
+
+    ctx = fcf->zone_data;
+    n = 0;
+
+    ngx_shmtx_lock(&ctx->shpool->mutex);
+
+    for (i = 0; i < NGX_FED_SLOTS; i++) {
+        n += (ctx->zone->slots[i].nonce != 0);
+    }
+
+    ngx_shmtx_unlock(&ctx->shpool->mutex);
+
+    return n == 0;
 }
 
 
