@@ -1,0 +1,237 @@
+#!/usr/bin/perl
+
+# (C) The ngx_xmpp_sip_module authors
+
+# Tests of "state": authorizations and dialogs are there again after nginx was
+# stopped, or killed; a file that is damaged, or something else, is set aside.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use Test::More;
+
+BEGIN { use FindBin; chdir($FindBin::Bin); }
+
+use lib 'lib';
+use Test::Nginx qw/:DEFAULT port/;
+use Test::Nginx::Gateway;
+use Test::Nginx::Presence;
+
+###############################################################################
+
+select STDERR; $| = 1;
+select STDOUT; $| = 1;
+
+my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
+	->has_daemon('openssl')->plan(40);
+my $d = $t->testdir();
+
+my $g = Test::Nginx::Gateway->new($t, zone => '4m', federation => <<"EOF");
+        state $d/state interval=50ms;
+        subscription_expires 1h;
+        refresh_rate 1000r/s;
+EOF
+
+$g->start();
+
+my ($x, $s) = ($g->{x}, $g->{s});
+my $hub = Test::Nginx::Presence->new($g);
+my $xmpp = $g->xmpp();
+
+my $OPEN = '<tuple id="ID-a"><status><basic>open</basic></status></tuple>';
+
+# a user of SIP sees one of XMPP, and the other way round; others wait, or were
+# refused
+
+my $w = $hub->watcher('u1@x.test', from => 'sip:r1@s.test');
+is($w->subscribe()->code(), 200, 'SUBSCRIBE');
+$w->notify(undef, 'pending');
+is($hub->told('u1@x.test'), 'subscribe r1@s.test', 'request');
+ask('u1@x.test', 'r1@s.test', 'subscribed');
+ask('u1@x.test/a', 'r1@s.test');
+is($w->notify_line('ID-a:open')->line(), 'active ID-a:open', 'presence');
+
+my $p = $hub->presentity('r2@s.test', answer => 200, notify => 'active',
+	document => doc('r2@s.test'));
+ask('u2@x.test', 'r2@s.test', 'subscribe');
+my $dialog = $p->subscription();
+is($hub->told('u2@x.test'), 'subscribed r2@s.test', 'grant');
+is($hub->told('u2@x.test'), 'available r2@s.test/a', 'presence');
+
+my $pending = $hub->watcher('u3@x.test', from => 'sip:r3@s.test');
+is($pending->subscribe()->code(), 200, 'SUBSCRIBE');
+is($hub->told('u3@x.test'), 'subscribe r3@s.test', 'request');
+
+my $denied = $hub->watcher('u4@x.test', from => 'sip:r4@s.test');
+is($denied->subscribe()->code(), 200, 'SUBSCRIBE');
+is($hub->told('u4@x.test'), 'subscribe r4@s.test', 'request');
+ask('u4@x.test', 'r4@s.test', 'unsubscribed');
+is($denied->notify(undef, 'terminated')->line(), 'terminated rejected',
+	'refused');
+
+saved();
+
+# stopped, and started again
+
+Test::Nginx::Peers::stop($t);
+ok(-s "$d/state/state", 'state');
+start();
+restored('stopped');
+
+# killed
+
+saved();
+slay();
+start();
+restored('killed');
+
+# the answer that was waited for
+
+ask('u3@x.test', 'r3@s.test', 'subscribed');
+is($pending->notify(undef, 'active')->state(), 'active', 'late grant');
+
+# damaged: cut off, changed, something else
+
+slay();
+
+my $good = $t->read_file('state/state');
+
+my %bad = (
+	'cut off' => substr($good, 0, length($good) - 7),
+	'empty' => '',
+	'changed' => do { my $s = $good; substr($s, 100, 1) ^= "\x01"; $s },
+	'something else' => "hello\n" x 100,
+);
+
+for my $name (sort keys %bad) {
+	unlink glob("$d/state/*");
+	$t->write_file('state/state', $bad{$name});
+	start();
+	like(errors(), qr/state file ".*state" is not used: it/,
+		"$name - is told");
+	ok((() = glob("$d/state/state.bad-*")) == 1, "$name - is kept");
+	$hub->settle();
+	pass("$name - messages cross");
+	slay();
+}
+
+$hub->forgive();
+
+# sessions end ahead of nginx
+
+undef $_ for $w, $p, $dialog, $pending, $denied, $hub, $xmpp, $x, $s, $g, $t;
+
+###############################################################################
+
+sub ask {
+	$xmpp->send(Test::Nginx::XMPP::presence_xml(from => $_[0],
+		to => $_[1], type => $_[2]));
+}
+
+sub doc {
+	my ($r) = @_;
+	return "<?xml version='1.0'?><presence "
+		. "xmlns='urn:ietf:params:xml:ns:pidf' entity='pres:$r'>$OPEN"
+		. '</presence>';
+}
+
+# what was there is there
+
+sub restored {
+	my ($how) = @_;
+
+	# the dialog of the gateway is refreshed, those of others go on
+
+	my $m = $dialog->next();
+	is($m && $m->header('Expires'), 3600, "$how - refresh");
+	is($m && $m->call_id(), $dialog->request()->call_id(),
+		"$how - dialog");
+
+	$hub->settle();
+	ok($x->presence(undef, to => 'u1@x.test', type => 'probe'),
+		"$how - the user of XMPP is asked");
+	ask('u1@x.test/a', 'r1@s.test');
+
+	is($w->refresh()->code(), 200, "$how - dialog of the watcher");
+	is($hub->watcher('u4@x.test', from => 'sip:r4@s.test')->subscribe()
+		->code(), 403, "$how - the refusal");
+	ask('u2@x.test', 'r2@s.test', 'probe');
+	is($hub->told('u2@x.test'), 'available r2@s.test/a',
+		"$how - presence");
+	is($x->presence(0.1, to => 'u3@x.test'), undef,
+		"$how - nobody is asked again");
+
+	# what was sent last is not in the file: CSeq begins well above that
+
+	unlike($hub->forgive(), qr/^(?!.*CSeq does not follow)[a-z]/m,
+		"$how - dialogs");
+}
+
+# everything so far is in the file
+
+sub saved {
+	my $was = -e "$d/state/state" ? (stat("$d/state/state"))[1] : 0;
+
+	$hub->settle();
+	$hub->settle_sip($xmpp);
+
+	# one that began after that
+
+	my $n = 0;
+	Test::Nginx::Peers::wait_until(sub {
+		my $is = -e "$d/state/state" ? (stat(_))[1] : 0;
+		$n++, $was = $is if $is && $is != $was;
+		return $n >= 1 && !-e "$d/state/state.new";
+	}, 2);
+}
+
+sub start {
+	open my $f, '>', "$d/error.log" or die;
+	close $f;
+
+	$t->run();
+	$xmpp = $g->xmpp();
+}
+
+# kills all processes of nginx, as a power failure would
+
+sub slay {
+	my ($master) = $t->read_file('nginx.pid') =~ /(\d+)/;
+	my @all = ($master, children($master));
+
+	kill 'KILL', @all;
+	waitpid($t->{_child}, 0);
+	Test::Nginx::Peers::wait_until(sub { !grep { alive($_) } @all }, 5);
+	$t->{_started} = 0;
+	unlink("$d/nginx.pid");
+}
+
+sub alive {
+	my ($pid) = @_;
+	open my $f, '<', "/proc/$pid/stat" or return 0;
+	my $stat = <$f>;
+	return defined $stat && $stat !~ /^\d+ \(.*\) Z /s;
+}
+
+sub children {
+	my ($pid) = @_;
+	my @all;
+
+	for (glob('/proc/[0-9]*/stat')) {
+		open my $f, '<', $_ or next;
+		my $stat = <$f>;
+		push @all, $1 if defined $stat
+			&& $stat =~ /^(\d+) \(.*\) \S $pid /s;
+	}
+
+	return @all;
+}
+
+sub errors {
+	return join '', grep { /\[(?:error|emerg|crit)\]/ }
+		split /^/, $t->read_file('error.log');
+}
+
+###############################################################################
