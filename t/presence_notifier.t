@@ -476,11 +476,12 @@ case('PB-31: NOTIFYs fail again and again', sub {
 	my ($u, $r, $w) = granted();
 	$w->set(answer => 500);
 
-	for (1 .. 20) {
-		last if $w->refresh()->code() == 481;
-		$w->notify();
+	for my $i (1 .. 20) {
+		say_presence("$u/a", $r, status => $i);
+		last unless eval { $w->notify(0.5) };
 	}
 
+	is(line($x->presence(undef, to => $u)), "unavailable $r", 'unavailable');
 	is($w->refresh()->code(), 481, 'the dialog is over');
 });
 

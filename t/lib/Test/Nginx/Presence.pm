@@ -278,6 +278,8 @@ sub _uri {
 	return $v =~ /<([^>]*)>/ ? $1 : $v =~ /^([^;]*)/ ? $1 : '';
 }
 
+# the first one that is good; what came before it is taken out as well
+
 sub _take {
 	my ($q, $timeout, $code) = @_;
 	my $found;
@@ -285,7 +287,7 @@ sub _take {
 	Test::Nginx::Peers::wait_until(sub {
 		for my $i (0 .. $#$q) {
 			next if $code && !$code->($q->[$i]);
-			$found = splice(@$q, $i, 1);
+			$found = (splice(@$q, 0, $i + 1))[-1];
 			return 1;
 		}
 
@@ -402,6 +404,14 @@ sub send_subscribe {
 	$self->{expires} = $a{expires} if exists $a{expires};
 	$self->{contact} = $a{contact} if defined $a{contact};
 	$self->{asked} = $self->{expires};
+
+	# a NOTIFY may overtake the response
+
+	my $until = Test::Nginx::Peers::now() + (defined $self->{asked}
+		? $self->{asked} : 3600);
+	$self->{until} = $until if defined $self->{until}
+		&& $self->{until} < $until;
+
 	$self->{request} = $m;
 	$m->{conn} = $c;
 	$c->send_raw($m);
@@ -626,7 +636,8 @@ sub _event {
 	return $type . (defined $id ? ";id=$id" : '');
 }
 
-# next NOTIFY, of a state if given; dies if there is none
+# next NOTIFY, of a state if given: those before it are taken out as well; dies
+# if there is none
 
 sub notify {
 	my ($self, $timeout, $state) = @_;
@@ -975,7 +986,7 @@ sub _judge {
 
 	$self->_wrong('Request-URI', $m) if $m->uri() ne $self->{contact};
 	$self->_wrong('Route', $m) if join(',', $m->list('Route'))
-		ne join(',', reverse @{$self->{record_route}});
+		ne join(',', @{$self->{record_route}});
 }
 
 # answers the last SUBSCRIBE by hand: reply(403), reply(200, 'Expires: 60')
@@ -1067,7 +1078,7 @@ sub notify {
 	my $c = $a{conn} || $self->conn();
 	my $m = $self->build($state, $doc, %a, conn => $c);
 
-	weaken($m->{conn} = $c);
+	$m->{conn} = $c;
 	$c->send_raw($m);
 
 	return $m;
