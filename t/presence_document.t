@@ -330,7 +330,8 @@ for (['ID-dev', undef, 'dev'], ['dev', undef, 'dev'],
 		$d->notified('active', [{ id => $id, basic => 'open',
 			contact => $uri }]);
 		is(line(stanza($u)), "available $r/$resource", 'open');
-		$d->notified('active', [{ id => $id, basic => 'closed' }]);
+		$d->notified('active', [{ id => $id, basic => 'closed',
+			contact => $uri }]);
 		is(line(stanza($u)), "unavailable $r/$resource", 'closed');
 	});
 }

@@ -202,9 +202,11 @@ case('PB-12: subscribed', sub {
 	my $w2 = $hub->watcher($u, from => "sip:$r");
 	is($w2->subscribe()->code(), 200, 'second dialog');
 	is($w2->notify()->line(), 'pending', 'second dialog is pending');
+	my $start = Test::Nginx::Peers::now();
 	ask($u, $r, 'subscribed');
 	is($w->notify()->state(), 'active', 'first is active');
 	is($w2->notify()->state(), 'active', 'second is active');
+	cmp_ok(Test::Nginx::Peers::now() - $start, '<', 1.3, 'within 1 s');
 });
 
 case('PB-12: subscribed, then presence', sub {

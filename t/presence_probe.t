@@ -24,7 +24,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(21);
+	->has_daemon('openssl')->plan(22);
 
 my $g = Test::Nginx::Gateway->new($t, zone => '4m', federation => <<'EOF');
         notify_interval 20ms;
@@ -78,7 +78,7 @@ case('PP-01: probe, nothing is open', sub {
 
 case('PP-02: probe, there is no dialog', sub {
 	my ($u, $r, $p, $d) = refused();
-	my $start = Test::Nginx::Peers::now();
+	$hub->settle($d->conn()); # the end of the dialog has been answered
 	ask($u, $r, 'probe');
 	my $n = $p->subscription();
 	is($n->request()->header('Expires'), 3600, 'SUBSCRIBE');
@@ -89,6 +89,14 @@ case('PP-02: probe, there is no dialog', sub {
 	is(line($x->presence(undef, to => $u, type => 'available')),
 		"available $r/c", 'presence');
 	ok($hub->quiet(to => $u, type => 'subscribed'), 'not granted again');
+});
+
+case('PP-02: probe while the dialog ends', sub {
+	my ($u, $r, $p, $d) = refused(refresh => 0);
+	ask($u, $r, 'probe');
+	$hub->settle_sip($xmpp);
+	$d->reply(200, 'Expires: 0');
+	ok($p->subscription(), 'SUBSCRIBE');
 });
 
 case('PP-02, PA-30: probe, nothing is known', sub {
@@ -285,7 +293,7 @@ sub pair {
 # he has agreed
 
 sub granted {
-	my ($u, $r, $p) = pair();
+	my ($u, $r, $p) = pair(@_);
 
 	ask($u, $r, 'subscribe');
 	my $d = $p->subscription();
@@ -300,7 +308,7 @@ sub granted {
 # he has, but there is no dialog any more
 
 sub refused {
-	my ($u, $r, $p, $d) = granted();
+	my ($u, $r, $p, $d) = granted(@_);
 
 	$d->notified('active', [{ id => 'ID-a', basic => 'open' }]);
 	$x->bounce(need($x->presence(undef, to => $u)), 'service-unavailable');
