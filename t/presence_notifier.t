@@ -202,9 +202,11 @@ case('PB-12: subscribed', sub {
 	my $w2 = $hub->watcher($u, from => "sip:$r");
 	is($w2->subscribe()->code(), 200, 'second dialog');
 	is($w2->notify()->line(), 'pending', 'second dialog is pending');
+	my $start = Test::Nginx::Peers::now();
 	ask($u, $r, 'subscribed');
 	is($w->notify()->state(), 'active', 'first is active');
 	is($w2->notify()->state(), 'active', 'second is active');
+	cmp_ok(Test::Nginx::Peers::now() - $start, '<', 1.3, 'within 1 s');
 });
 
 case('PB-12: subscribed, then presence', sub {
@@ -476,11 +478,12 @@ case('PB-31: NOTIFYs fail again and again', sub {
 	my ($u, $r, $w) = granted();
 	$w->set(answer => 500);
 
-	for (1 .. 20) {
-		last if $w->refresh()->code() == 481;
-		$w->notify();
+	for my $i (1 .. 20) {
+		say_presence("$u/a", $r, status => $i);
+		last unless eval { $w->notify(0.5) };
 	}
 
+	is(line($x->presence(undef, to => $u)), "unavailable $r", 'unavailable');
 	is($w->refresh()->code(), 481, 'the dialog is over');
 });
 

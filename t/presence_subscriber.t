@@ -148,8 +148,7 @@ case('PA-06: NOTIFY before the 200, on another connection', sub {
 	my ($u, $r, $p) = pair(answer => 0);
 	ask($u, $r, 'subscribe');
 	my $d = $p->subscription();
-	my $c = $hub->connect();
-	my $q = $d->notify('pending', undef, conn => $c);
+	my $q = $d->notify('pending', undef, conn => $hub->connect());
 	is($d->response($q)->code(), 200, 'NOTIFY');
 	$d->reply(200, 'Expires: 3600');
 	ok($hub->quiet(to => $u), 'pending');
@@ -200,10 +199,8 @@ case('PA-10, SD-02: routes and target of the NOTIFY', sub {
 	ask($u, $r, 'unsubscribe');
 	my $m = $d->next();
 	is($m->uri(), $d->{contact}, 'target');
-
-	# to whom the request came its list is the way back (RFC 3261, 12.1.1)
-
-	is(join(', ', $m->list('Route')), join(', ', @route), 'routes');
+	is(join(', ', $m->list('Route')), join(', ', @route),
+		'routes, as of a request: RFC 3261, 12.1.1');
 });
 
 case('PA-11: NOTIFY of a fork', sub {
@@ -215,13 +212,11 @@ case('PA-11: NOTIFY of a fork', sub {
 });
 
 case('PA-11: NOTIFYs of a fork before the 200', sub {
-	my ($u, $r, $p) = pair(answer => 0);
+	my ($u, $r, $p) = pair(answer => 0, check => 0);
 	ask($u, $r, 'subscribe');
 	my $d = $p->subscription();
-	my $tag = $d->{tag};
-	$d->{tag} = 'other';
-	is($d->notified('active', $OPEN)->code(), 200, 'first');
-	is($d->notified('active', $TWO, tag => $tag)->code(), 481, 'second');
+	is($d->notified('active', $OPEN, tag => 'other')->code(), 200, 'first');
+	is($d->notified('active', $TWO)->code(), 481, 'second');
 	is($hub->told($u), "subscribed $r", 'subscribed');
 	is($hub->told($u), "available $r/a", 'of the first');
 	ok($hub->quiet(to => $u), 'not of the second');
@@ -280,7 +275,7 @@ for (['again and again', 'Min-Expires: 7200', 2],
 	['without Min-Expires', 'X-Nothing: 1', 1],
 	['with a huge one', 'Min-Expires: 4294967295', 1],
 	['with a wrong one', 'Min-Expires: 99999999999999999999', 1],
-	['with less than was asked', 'Min-Expires: 60', 1])
+	['with less than was asked', 'Min-Expires: 60', '1 or 2'])
 {
 	my ($name, $header, $n) = @$_;
 
@@ -289,7 +284,8 @@ for (['again and again', 'Min-Expires: 7200', 2],
 		ask($u, $r, 'subscribe');
 		is($hub->told($u), "error $r resource-constraint", 'error');
 		ok($hub->quiet(to => $u), 'nothing else');
-		is(() = $p->subscriptions(), $n, 'SUBSCRIBEs');
+		like($n, qr/\b@{[scalar(() = $p->subscriptions())]}\b/,
+			'SUBSCRIBEs');
 	});
 }
 
@@ -437,11 +433,13 @@ case('PA-26: unsubscribe, then subscribe', sub {
 	is($d->next()->header('Expires'), 0, 'the end of the first dialog');
 	isnt($p->subscription()->request()->call_id(), $d->request()->call_id(),
 		'another one');
-
-	# to the server of u an unsubscribed would be the answer to the subscribe
-
-	is(line($x->presence(undef, to => $u, type => qr/subscribed/)),
-		"subscribed $r", 'the answer to the second request');
+	ok(Test::Nginx::Peers::wait_until(sub {
+		2 == grep { $_->attr('type') eq 'subscribed' }
+			$x->presences(to => $u, type => qr/subscribed/) }),
+		'another grant');
+	$hub->settle();
+	is(line(($x->presences(to => $u, type => qr/subscribed/))[-1]),
+		"subscribed $r", 'not cancelled by the end of the first');
 });
 
 case('PA-27: unsubscribe before the NOTIFY', sub {

@@ -278,6 +278,8 @@ sub _uri {
 	return $v =~ /<([^>]*)>/ ? $1 : $v =~ /^([^;]*)/ ? $1 : '';
 }
 
+# the first one that is good; what came before it is taken out as well
+
 sub _take {
 	my ($q, $timeout, $code) = @_;
 	my $found;
@@ -285,7 +287,7 @@ sub _take {
 	Test::Nginx::Peers::wait_until(sub {
 		for my $i (0 .. $#$q) {
 			next if $code && !$code->($q->[$i]);
-			$found = splice(@$q, $i, 1);
+			$found = (splice(@$q, 0, $i + 1))[-1];
 			return 1;
 		}
 
@@ -402,7 +404,14 @@ sub send_subscribe {
 	$self->{expires} = $a{expires} if exists $a{expires};
 	$self->{contact} = $a{contact} if defined $a{contact};
 	$self->{asked} = $self->{expires};
-	$self->{until} = undef;		# NOTIFY may be ahead of the response
+
+	# a NOTIFY may overtake the response
+
+	my $until = Test::Nginx::Peers::now() + (defined $self->{asked}
+		? $self->{asked} : 3600);
+	$self->{until} = $until if defined $self->{until}
+		&& $self->{until} < $until;
+
 	$self->{request} = $m;
 	$m->{conn} = $c;
 	$c->send_raw($m);
@@ -627,7 +636,8 @@ sub _event {
 	return $type . (defined $id ? ";id=$id" : '');
 }
 
-# next NOTIFY, of a state if given; dies if there is none
+# next NOTIFY, of a state if given: those before it are taken out as well; dies
+# if there is none
 
 sub notify {
 	my ($self, $timeout, $state) = @_;
@@ -1068,7 +1078,7 @@ sub notify {
 	my $c = $a{conn} || $self->conn();
 	my $m = $self->build($state, $doc, %a, conn => $c);
 
-	weaken($m->{conn} = $c);
+	$m->{conn} = $c;
 	$c->send_raw($m);
 
 	return $m;
