@@ -305,7 +305,7 @@ for (['resource-constraint', 'wait', 'probation'],
 case('PB-18, PB-26: refresh', sub {
 	my ($u, $r, $w) = granted();
 	say_presence("$u/$_", $r) for qw/a b/;
-	$w->notify_line($_) for 'ID-a:open', 'ID-a:open ID-b:open';
+	1 while $w->notify()->line() ne 'active ID-a:open ID-b:open';
 	my $res = $w->refresh();
 	is($res->code(), 200, 'response');
 	is($res->header('Expires'), 600, 'Expires');

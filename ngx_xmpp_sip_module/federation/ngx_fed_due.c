@@ -103,3 +103,37 @@ ngx_fed_wheel_next(ngx_fed_wheel_t *wheel)
                         * NGX_FED_DUE_TICK;
     }
 }
+
+
+/* Returns in how many ms something is due, max at most. */
+
+ngx_msec_t
+ngx_fed_wheel_wait(ngx_fed_wheel_t *wheel, ngx_msec_t max)
+{
+    ngx_msec_t       now, time, wait;
+    ngx_queue_t     *q, *slot;
+    ngx_fed_due_t   *due;
+    ngx_msec_int_t   left;
+
+    now = ngx_current_msec;
+    wait = max;
+
+    for (time = wheel->turned;
+         (ngx_msec_int_t) (time - now - wait) < NGX_FED_DUE_TICK;
+         time += NGX_FED_DUE_TICK)
+    {
+        slot = ngx_fed_due_slot(wheel, time);
+
+        for (q = ngx_queue_head(slot); q != slot; q = ngx_queue_next(q)) {
+
+            due = ngx_queue_data(q, ngx_fed_due_t, queue);
+            left = (ngx_msec_int_t) (due->time - now);
+
+            if (left < (ngx_msec_int_t) wait) {
+                wait = ngx_max(left, 1);
+            }
+        }
+    }
+
+    return wait;
+}

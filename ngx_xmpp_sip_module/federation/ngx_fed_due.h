@@ -33,6 +33,7 @@ void ngx_fed_wheel_set(ngx_fed_wheel_t *wheel, ngx_fed_due_t *due,
     ngx_msec_t time);
 void ngx_fed_wheel_clear(ngx_fed_due_t *due);
 ngx_fed_due_t *ngx_fed_wheel_next(ngx_fed_wheel_t *wheel);
+ngx_msec_t ngx_fed_wheel_wait(ngx_fed_wheel_t *wheel, ngx_msec_t max);
 
 
 #endif /* _NGX_FED_DUE_H_INCLUDED_ */

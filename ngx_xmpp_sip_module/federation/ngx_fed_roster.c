@@ -161,7 +161,7 @@ ngx_fed_roster_subscribe(ngx_fed_event_t *ev, ngx_fed_pair_t *pair)
     watch->seen = ngx_fed_seconds();
 
     granted = (watch->state == NGX_FED_WATCH_GRANTED);
-    live = (watch->ndialogs != 0);
+    live = (ngx_fed_watch_live(watch) != NULL);
 
     if (granted) {
         watch->told = 1;
@@ -169,13 +169,9 @@ ngx_fed_roster_subscribe(ngx_fed_event_t *ev, ngx_fed_pair_t *pair)
 
     } else {
 
-        /*
-         * what is being unsubscribed from has a dialog that does not count, and
-         * an answer to that would be taken for one to this
-         */
+        /* an answer to an unsubscribe would be taken for one to this */
 
         if (watch->state != NGX_FED_WATCH_PENDING) {
-            live = 0;
             ngx_fed_roster_snapshot(watch, &snapshot);
             ngx_fed_roster_forget(fcf, watch);
         }
@@ -250,7 +246,7 @@ ngx_fed_roster_unsubscribe(ngx_fed_event_t *ev, ngx_fed_pair_t *pair)
     if (watch) {
         watch->state = NGX_FED_WATCH_NONE;
         watch->owed = 1;
-        live = (watch->ndialogs != 0);
+        live = (ngx_fed_watch_live(watch) != NULL);
         ngx_fed_watch_due(fcf, watch, 0);
         ngx_fed_watch_changed(fcf);
     }
@@ -302,7 +298,7 @@ ngx_fed_roster_probe(ngx_fed_event_t *ev, ngx_fed_pair_t *pair)
     watch->seen = ngx_fed_seconds();
 
     state = watch->state;
-    live = (watch->ndialogs != 0);
+    live = (ngx_fed_watch_live(watch) != NULL);
     known = watch->known;
 
     ngx_fed_roster_snapshot(watch, &snapshot);
@@ -448,6 +444,8 @@ ngx_fed_roster_decided(ngx_fed_event_t *ev, ngx_fed_pair_t *pair,
 
     if (granted) {
         watch->state = NGX_FED_WATCH_GRANTED;
+        watch->asked = ngx_fed_seconds()
+                       - (uint32_t) ngx_fed_in_seconds(fcf->subscription_min);
         ngx_fed_watch_due(fcf, watch, 0);
 
     } else {
@@ -830,7 +828,7 @@ ngx_fed_roster_unheard(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
 
     watch = ngx_fed_watch_find(fcf, &pair->id);
 
-    if (watch && watch->dialogs == NULL) {
+    if (watch && ngx_fed_watch_live(watch) == NULL) {
 
         if (watch->state == NGX_FED_WATCH_PENDING && !watch->told) {
             watch->state = NGX_FED_WATCH_NONE;
@@ -1050,6 +1048,30 @@ ngx_fed_roster_watch(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch)
     ngx_fed_watch_changed(fcf);
 
     return NGX_FED_TODO_SUBSCRIBE;
+}
+
+
+/*
+ * A SIP user asks once what an XMPP user's presence is, and it is not known.
+ * Returns what is to be done, which is not so often.  The zone is locked.
+ */
+
+ngx_uint_t
+ngx_fed_roster_poll(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch)
+{
+    uint32_t  now;
+
+    now = ngx_fed_seconds();
+
+    if (watch->state != NGX_FED_WATCH_GRANTED || watch->known
+        || now - watch->asked < ngx_fed_in_seconds(fcf->subscription_min))
+    {
+        return 0;
+    }
+
+    watch->asked = now;
+
+    return NGX_FED_TODO_PROBE;
 }
 
 
@@ -1330,7 +1352,7 @@ ngx_fed_roster_due(ngx_fed_conf_t *fcf, ngx_fed_key_t *id, uint64_t tag)
             again = (watch->stale && watch->dialogs);
 
         } else {
-            again = (watch->dialogs == NULL
+            again = (ngx_fed_watch_live(watch) == NULL
                      && (watch->state == NGX_FED_WATCH_GRANTED
                          || watch->state == NGX_FED_WATCH_PENDING));
         }

@@ -56,6 +56,7 @@ ngx_uint_t ngx_fed_roster_retry(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch,
 /* a SIP user watches an XMPP user */
 
 ngx_uint_t ngx_fed_roster_watch(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch);
+ngx_uint_t ngx_fed_roster_poll(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch);
 ngx_uint_t ngx_fed_roster_unwatch(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch,
     ngx_fed_pair_t *pair);
 void ngx_fed_roster_todo(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair,

@@ -1,6 +1,6 @@
 
 /*
- * Text that crosses: UTF-8, line ends, lines for headers and logs.
+ * Text that crosses: UTF-8, line ends, lines for headers and logs, times.
  */
 
 
@@ -370,4 +370,93 @@ ngx_fed_text_unsafe(uint32_t ch)
            || (ch >= 0x2028 && ch <= 0x202e)
            || (ch >= 0x2066 && ch <= 0x2069)
            || ch == NGX_FED_TEXT_BROKEN;
+}
+
+
+/*
+ * Reads the date and time of XEP-0082 and of presence documents (RFC 3339,
+ * 5.6).  Returns NGX_ERROR if it is none, or before 1970.
+ */
+
+time_t
+ngx_fed_text_time(ngx_str_t *text)
+{
+    u_char             *p, *last;
+    time_t              date, zone;
+    ngx_int_t           n[6], hour, min;
+    ngx_uint_t          i;
+    struct tm           tm;
+
+    static const struct {
+        u_char          offset;
+        u_char          len;
+    } parts[] = {
+        { 0, 4 }, { 5, 2 }, { 8, 2 }, { 11, 2 }, { 14, 2 }, { 17, 2 }
+    };
+
+    static const u_char  form[] = "0000-00-00T00:00:00";
+
+    if (text->len < sizeof(form)) {
+        return (time_t) NGX_ERROR;
+    }
+
+    p = text->data;
+    last = p + text->len;
+
+    for (i = 0; i < sizeof(form) - 1; i++) {
+        if (form[i] != '0' && form[i] != p[i]) {
+            return (time_t) NGX_ERROR;
+        }
+    }
+
+    for (i = 0; i < 6; i++) {
+        n[i] = ngx_atoi(p + parts[i].offset, parts[i].len);
+
+        if (n[i] == NGX_ERROR) {
+            return (time_t) NGX_ERROR;
+        }
+    }
+
+    p += sizeof(form) - 1;
+
+    if (*p == '.') {
+        for (p++; p < last && *p >= '0' && *p <= '9'; p++) { /* void */ }
+    }
+
+    zone = 0;
+
+    if (last - p == sizeof("+00:00") - 1 && (*p == '+' || *p == '-')
+        && p[3] == ':')
+    {
+        hour = ngx_atoi(p + 1, 2);
+        min = ngx_atoi(p + 4, 2);
+
+        if (hour == NGX_ERROR || min == NGX_ERROR) {
+            return (time_t) NGX_ERROR;
+        }
+
+        zone = (hour * 60 + min) * (*p == '+' ? 60 : -60);
+
+    } else if (last - p != 1 || *p != 'Z') {
+        return (time_t) NGX_ERROR;
+    }
+
+    if (n[0] < 1970 || n[1] < 1 || n[1] > 12 || n[2] < 1 || n[2] > 31
+        || n[3] > 23 || n[4] > 59 || n[5] > 60)
+    {
+        return (time_t) NGX_ERROR;
+    }
+
+    ngx_memzero(&tm, sizeof(struct tm));
+
+    tm.tm_year = (int) n[0] - 1900;
+    tm.tm_mon = (int) n[1] - 1;
+    tm.tm_mday = (int) n[2];
+    tm.tm_hour = (int) n[3];
+    tm.tm_min = (int) n[4];
+    tm.tm_sec = (int) n[5];
+
+    date = timegm(&tm);
+
+    return date - zone;
 }

@@ -1,6 +1,6 @@
 
 /*
- * Text that crosses: UTF-8, line ends, lines for headers and logs.
+ * Text that crosses: UTF-8, line ends, lines for headers and logs, times.
  */
 
 
@@ -19,6 +19,8 @@ size_t ngx_fed_text_line(u_char *dst, u_char *src, size_t len, size_t max);
 size_t ngx_fed_text_lf(u_char *dst, u_char *src, size_t len);
 size_t ngx_fed_text_crlf_size(u_char *src, size_t len);
 u_char *ngx_fed_text_crlf(u_char *dst, u_char *src, size_t len);
+
+time_t ngx_fed_text_time(ngx_str_t *text);
 
 ngx_str_t ngx_fed_text_log(u_char *buf, size_t size, ngx_str_t *in);
 

@@ -660,6 +660,23 @@ ngx_fed_dialog_find(ngx_fed_watch_t *watch, uint64_t tag)
 }
 
 
+/* Returns a dialog that is not about to end, or NULL. */
+
+ngx_fed_dialog_t *
+ngx_fed_watch_live(ngx_fed_watch_t *watch)
+{
+    ngx_fed_dialog_t  *dialog;
+
+    for (dialog = watch->dialogs; dialog; dialog = dialog->next) {
+        if (dialog->reason == 0) {
+            return dialog;
+        }
+    }
+
+    return NULL;
+}
+
+
 void
 ngx_fed_dialog_free(ngx_fed_conf_t *fcf, ngx_fed_dialog_t *dialog)
 {

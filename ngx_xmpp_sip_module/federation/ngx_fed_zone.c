@@ -1342,6 +1342,7 @@ static void
 ngx_fed_zone_sweep_handler(ngx_event_t *ev)
 {
     uint64_t             tag;
+    ngx_msec_t           wait;
     ngx_uint_t           n;
     ngx_fed_due_t       *due;
     ngx_fed_key_t        id;
@@ -1359,6 +1360,8 @@ ngx_fed_zone_sweep_handler(ngx_event_t *ev)
         return;
     }
 
+    /* so that it is a timer that is set which what is due may advance */
+
     ngx_add_timer(ev, NGX_FED_SWEEP);
 
     for (n = 0; n < NGX_FED_SWEEP_MAX; n++) {
@@ -1368,7 +1371,12 @@ ngx_fed_zone_sweep_handler(ngx_event_t *ev)
         due = ngx_fed_wheel_next(&ctx->zone->watches.wheel);
 
         if (due == NULL) {
+            wait = ngx_fed_wheel_wait(&ctx->zone->watches.wheel,
+                                      NGX_FED_SWEEP);
             ngx_shmtx_unlock(&ctx->shpool->mutex);
+
+            ngx_del_timer(ev);
+            ngx_add_timer(ev, wait);
             return;
         }
 

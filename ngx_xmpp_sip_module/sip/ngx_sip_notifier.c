@@ -571,12 +571,13 @@ ngx_sip_notifier_poll(ngx_sip_subscribe_t *sub, ngx_fed_watch_t *watch,
     dialog->reason = NGX_FED_END_TIMEOUT;
     dialog->poll = 1;
 
-    if (watch->state != NGX_FED_WATCH_GRANTED || watch->known) {
+    sub->todo = ngx_fed_roster_poll(fcf, watch);
+
+    if (sub->todo == 0) {
         return;
     }
 
     sub->run = 0;
-    sub->todo = NGX_FED_TODO_PROBE;
 
     ngx_fed_dialog_due(fcf, dialog, ngx_current_msec + fcf->poll_wait);
 }

@@ -205,7 +205,6 @@ ngx_int_t ngx_sip_item(u_char **pos, u_char *last, ngx_str_t *item);
 ngx_int_t ngx_sip_media_type(ngx_str_t *value, ngx_sip_media_t *media);
 ngx_uint_t ngx_sip_media_is_text(ngx_sip_media_t *media);
 ngx_int_t ngx_sip_number(ngx_str_t *text, uint32_t *number);
-time_t ngx_sip_date_time(ngx_str_t *text);
 
 ngx_uint_t ngx_sip_is_token(u_char *p, size_t len);
 ngx_uint_t ngx_sip_is_word(u_char *p, size_t len);

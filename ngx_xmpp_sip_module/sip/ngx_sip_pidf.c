@@ -8,6 +8,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <expat.h>
+#include "ngx_fed_text.h"
 #include "ngx_fed_xml.h"
 #include "ngx_sip_parse.h"
 #include "ngx_sip_pidf.h"
@@ -719,7 +720,7 @@ ngx_sip_pidf_finish(ngx_sip_pidf_reader_t *reader, ngx_sip_pidf_level_t *level,
         return ngx_sip_pidf_contact(reader, text);
 
     case NGX_SIP_PIDF_TIMESTAMP:
-        stamp = ngx_sip_date_time(text);
+        stamp = ngx_fed_text_time(text);
 
         if (scope->stamp == 0 && stamp > 0) {
             scope->stamp = stamp;

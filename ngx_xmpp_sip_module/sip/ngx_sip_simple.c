@@ -376,7 +376,7 @@ ngx_sip_simple_optional(u_char *p, ngx_fed_event_t *ev)
         *p++ = LF;
     }
 
-    date = ngx_sip_date_time(&ev->stamp);
+    date = ngx_fed_text_time(&ev->stamp);
 
     if (date != (time_t) NGX_ERROR) {
         p = ngx_cpymem(p, "Date: ", sizeof("Date: ") - 1);

@@ -801,12 +801,7 @@ ngx_sip_subscriber_first(ngx_sip_ctx_t *ctx, ngx_fed_pair_t *pair,
 
     watch = ngx_fed_watch_find(fcf, &pair->id);
 
-    for (dialog = watch ? watch->dialogs : NULL;
-         dialog && dialog->reason;
-         dialog = dialog->next)
-    {
-        /* void */
-    }
+    dialog = watch ? ngx_fed_watch_live(watch) : NULL;
 
     /* somebody was faster, or he does not want it any longer */
 
@@ -882,12 +877,7 @@ ngx_sip_subscriber_last(ngx_sip_ctx_t *ctx, ngx_fed_pair_t *pair,
 
     watch = ngx_fed_watch_find(fcf, &pair->id);
 
-    for (dialog = watch ? watch->dialogs : NULL;
-         dialog && dialog->reason;
-         dialog = dialog->next)
-    {
-        /* void */
-    }
+    dialog = watch ? ngx_fed_watch_live(watch) : NULL;
 
     if (dialog) {
         tag = dialog->tag;
@@ -1344,7 +1334,7 @@ ngx_sip_subscriber_lost(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair,
 
     watch = ngx_fed_watch_find(fcf, &pair->id);
 
-    if (watch && watch->dialogs == NULL) {
+    if (watch && ngx_fed_watch_live(watch) == NULL) {
         (void) ngx_fed_roster_retry(fcf, watch, seconds);
     }
 

@@ -231,6 +231,7 @@ static ngx_int_t
 ngx_xmpp_presence_resource(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el,
     ngx_fed_event_t *ev)
 {
+    time_t               stamp;
     ngx_str_t           *lang;
     ngx_fed_resource_t  *r;
     ngx_xmpp_element_t  *child;
@@ -255,6 +256,18 @@ ngx_xmpp_presence_resource(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el,
 
     if (lang->data == NULL) {
         lang = &stream->lang;
+    }
+
+    /* XEP-0203: since when it is so */
+
+    child = ngx_xmpp_xml_child(el, NGX_XMPP_NS_DELAY, "delay");
+
+    if (child) {
+        stamp = ngx_fed_text_time(&child->attr[NGX_XMPP_STAMP]);
+
+        if (stamp > 0 && stamp < r->stamp) {
+            r->stamp = stamp;
+        }
     }
 
     for (child = el->first; child; child = child->next) {
