@@ -29,6 +29,21 @@ select STDOUT; $| = 1;
 my $t = Test::Nginx->new()->has(qw/socket_ssl/)->has_daemon('openssl')
 	->plan(110);
 
+# nginx has no part in it, but the libraries look after it
+
+$t->write_file_expand('nginx.conf', <<'EOF');
+
+%%TEST_GLOBALS%%
+
+daemon off;
+
+events {
+}
+
+EOF
+
+$t->run();
+
 my $ca = Test::Nginx::CA->new($t->testdir());
 $ca->issue('x', cn => 'x.test', dns => 'x.test');
 $ca->issue('s', cn => 's.test', dns => 's.test', uri => 'sip:s.test');

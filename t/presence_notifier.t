@@ -206,7 +206,7 @@ case('PB-12: subscribed', sub {
 	ask($u, $r, 'subscribed');
 	is($w->notify()->state(), 'active', 'first is active');
 	is($w2->notify()->state(), 'active', 'second is active');
-	cmp_ok(Test::Nginx::Peers::now() - $start, '<', 1.3, 'within 1 s');
+	cmp_ok(Test::Nginx::Peers::now() - $start, '<', 1.5, 'within 1 s');
 });
 
 case('PB-12: subscribed, then presence', sub {

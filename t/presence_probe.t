@@ -78,7 +78,7 @@ case('PP-01: probe, nothing is open', sub {
 
 case('PP-02: probe, there is no dialog', sub {
 	my ($u, $r, $p, $d) = refused();
-	$hub->settle($d->conn()); # the end of the dialog has been answered
+	is($d->notified('terminated;reason=timeout')->code(), 200, 'final NOTIFY');
 	ask($u, $r, 'probe');
 	my $n = $p->subscription();
 	is($n->request()->header('Expires'), 3600, 'SUBSCRIBE');
@@ -96,6 +96,7 @@ case('PP-02: probe while the dialog ends', sub {
 	ask($u, $r, 'probe');
 	$hub->settle_sip($xmpp);
 	$d->reply(200, 'Expires: 0');
+	is($d->notified('terminated;reason=timeout')->code(), 200, 'final NOTIFY');
 	ok($p->subscription(), 'SUBSCRIBE');
 });
 
@@ -238,7 +239,7 @@ case('PP-09: poll, the answer to the probe is late', sub {
 	is($n->state(), 'terminated', 'NOTIFY');
 	unlike($n->body(), qr/open/, 'neutral');
 	cmp_ok($time, '>', 0.9, 'after poll_wait');
-	cmp_ok($time, '<', 2, 'but not long after');
+	cmp_ok($time, '<', 1.5, 'but not long after');
 	ask("$u/a", $r, undef);
 	ok($w->notify_line('ID-a:open'), 'the dialog gets it');
 	ok($w2->none(0), 'the poll does not');
