@@ -486,6 +486,11 @@ loadmodule "nathelper.so"
 EOF
 
 	my $serve = <<EOF;
+        if (!is_method("SUBSCRIBE")) {
+            sl_send_reply("405", "Method Not Allowed");
+            exit;
+        }
+
         if (!lookup("location")) {
             sl_send_reply("480", "Temporarily Unavailable");
             exit;
@@ -563,12 +568,23 @@ route[PRESENCE] {
 
     if (\$Rp == $a{clients} && !has_totag()) {
         record_route();
-        fix_nated_contact();
+    }
+
+    # a Contact with gr, as of Linphone, is an address that is registered
+
+    if (has_totag() && \$rd == "$a{domain}") {
+        if (!lookup("location")) {
+            sl_send_reply("481", "Subscription Does Not Exist");
+            exit;
+        }
+
+        t_relay();
+        exit;
     }
 
 $route
     if (uri == myself || \$rd == "$a{domain}") {
-        if (!has_totag() && !(\$rU =~ "^($users)\$")) {
+        if (\$rd == "$a{domain}" && !(\$rU =~ "^($users)\$")) {
             sl_send_reply("404", "Not Found");
             exit;
         }
@@ -653,13 +669,15 @@ EOF
 ###############################################################################
 
 # Linphone: linphone($t, $ca, 'user', 's.test', port of the proxy); the proxy's
-# certificate is to be for localhost
+# certificate is to be for localhost; publish => 1 to have it publish presence
 
 sub linphone {
-	my ($t, $ca, $user, $domain, $port) = @_;
+	my ($t, $ca, $user, $domain, $port, %a) = @_;
 
 	my $d = $t->testdir() . "/linphone-$user";
 	make_path("$d/.local/share/linphone", "$d/.config/linphone");
+
+	my $publish = $a{publish} ? 1 : 0;
 
 	_write("$d/rc", <<EOF);
 [sip]
@@ -677,7 +695,7 @@ reg_route=<sip:localhost:$port;transport=tls;lr>
 reg_identity=<sip:$user\@$domain>
 reg_expires=600
 reg_sendregister=1
-publish=0
+publish=$publish
 EOF
 
 	my $p = Test::Nginx::Interop::Process->new($t, "linphone-$user",
@@ -735,12 +753,14 @@ sub new {
 	socketpair(my $ours, my $its, AF_UNIX, SOCK_STREAM, 0)
 		or die "Can't create socketpair: $!\n";
 
+	$name =~ tr,/,-,;
 	my $log = $t->testdir() . "/$name.log";
 
 	$t->run_daemon(sub {
 		open(STDIN, '<&', $its);
 		open(STDOUT, '>&', $its);
 		open(STDERR, '>>', $log);
+		Test::Nginx::Interop::_write("$log.pid", $$);
 		@ENV{keys %$env} = values %$env;
 		exec(@command) or print STDERR "cannot exec $command[0]: $!\n";
 		POSIX::_exit(127);
@@ -752,6 +772,7 @@ sub new {
 	my $self = bless {
 		sock => $ours,
 		log => $log,
+		pid => "$log.pid",
 		buf => '',
 		lines => [],
 	}, $class;
@@ -914,15 +935,29 @@ sub told {
 	return defined $found ? $found : $last;
 }
 
-# ends it, and waits for that
+# ends it (the XMPP client, or by the command of another), and waits for that
 
 sub quit {
-	my ($self) = @_;
+	my ($self, $command) = @_;
 
-	$self->message(quit => JSON::PP::true());
+	if (defined $command) {
+		$self->say($command);
+
+	} else {
+		$self->message(quit => JSON::PP::true());
+	}
 
 	Test::Nginx::Peers::wait_until(sub { return !$self->{sock} }, 10)
 		or die "a client does not quit\n";
+}
+
+# ends it without a chance to say so
+
+sub crash {
+	my ($self) = @_;
+
+	kill('KILL', Test::Nginx::Interop::_read($self->{pid}));
+	$self->abandon();
 }
 
 # waits until a contact is so in the roster: "both", "none subscribe"

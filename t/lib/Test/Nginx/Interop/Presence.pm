@@ -19,10 +19,11 @@ use Test::Nginx::Peers;
 
 ###############################################################################
 
-# starts all: new($t, 'prosody' | 'ejabberd', as kamailio's presence)
+# starts all: new($t, 'prosody' | 'ejabberd', as kamailio's presence, more of
+# the federation)
 
 sub new {
-	my ($class, $t, $kind, $presence) = @_;
+	my ($class, $t, $kind, $presence, $more) = @_;
 
 	my $d = $t->testdir();
 	my $ca = Test::Nginx::CA->new($d);
@@ -47,6 +48,8 @@ sub new {
 
 	my $workers = $ENV{TEST_NGINX_WORKERS} || 1;
 	my $reuse = $workers > 1 ? 'reuseport' : '';
+
+	$more = 'subscription_expires 60s;' unless defined $more;
 
 	$t->write_file_expand('nginx.conf', <<EOF);
 
@@ -85,11 +88,11 @@ stream {
         unavailable_status 480;
 
         notify_interval 200ms;
-        subscription_expires 60s;
         subscription_min 10s;
         resubscribe_delay 1s;
         poll_wait 300ms;
         denial_time 1s;
+        $more
     }
 
     server {
@@ -473,6 +476,26 @@ sub mutual {
 		'mutual - leave - he is still there');
 
 	$nurse->quit();
+}
+
+# Linphone behind Kamailio; what it says next of juliet, whom it has as a friend
+
+sub linphone {
+	my ($self, $user, %a) = @_;
+
+	my $p = Test::Nginx::Interop::linphone($self->{t}, $self->{ca}, $user,
+		's.example', port(8063), %a);
+
+	$p->say('friend add "Juliet" sip:juliet@x.example');
+
+	return $p;
+}
+
+sub friend {
+	my ($self, $p, $timeout) = @_;
+
+	my $line = $p->line(qr/Friend "Juliet" .* is \w/, $timeout || 20);
+	return defined $line && $line =~ / is (\w.*?)\s*$/ ? $1 : 'nothing';
 }
 
 # who may watch a user of Kamailio
