@@ -25,7 +25,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(101);
+	->has_daemon('openssl')->plan(102);
 
 my $g = Test::Nginx::Gateway->new($t, zone => '4m', federation => <<'EOF');
         notify_timeout 2s;
@@ -201,6 +201,25 @@ case('PA-10, SD-02: routes and target of the NOTIFY', sub {
 	is($m->uri(), $d->{contact}, 'target');
 	is(join(', ', $m->list('Route')), join(', ', @route),
 		'routes, as of a request: RFC 3261, 12.1.1');
+});
+
+case('NOTIFYs without a Contact', sub {
+	my ($u, $r, $p) = pair();
+	ask($u, $r, 'subscribe');
+	my $d = $p->subscription();
+	$d->{contact} = "sip:$r";
+	is($d->notified('active', $OPEN, Contact => undef)->code(), 200,
+		'first');
+	is($hub->told($u), "subscribed $r", 'subscribed');
+	is($hub->told($u), "available $r/a", 'presence');
+	$d->{contact} = 'sip:elsewhere@s.test';
+	is($d->notified('active', $TWO)->code(), 200, 'with one');
+	is(appeared($u), "available $r/b", 'presence');
+	is($d->notified('active', $OPEN, Contact => undef)->code(), 200,
+		'without one again');
+	is($hub->told($u), "unavailable $r/b", 'presence');
+	ask($u, $r, 'unsubscribe');
+	is($d->next()->uri(), 'sip:elsewhere@s.test', 'target');
 });
 
 case('PA-11: NOTIFY of a fork', sub {

@@ -43,8 +43,10 @@ static ngx_int_t ngx_fed_variable_time(ngx_stream_session_t *s,
     ngx_stream_variable_value_t *v, uintptr_t data);
 
 
-static ngx_str_t  ngx_fed_variable_kinds[] = {
-    ngx_string("message")
+static ngx_str_t  ngx_fed_variable_kinds[NGX_FED_KINDS] = {
+    ngx_string("message"),
+    ngx_string("subscription"),
+    ngx_string("presence")
 };
 
 

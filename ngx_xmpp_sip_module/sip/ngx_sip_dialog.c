@@ -115,6 +115,9 @@ ngx_sip_dialog_tag(ngx_str_t *text, uint64_t *tag)
  * Sets the texts of a dialog that a request to us makes (RFC 3261, 12.1.1),
  * but for those of the event package.  Returns NGX_DECLINED if there is no
  * Contact to be used, or too long a route, NGX_ERROR if there is no memory.
+ *
+ * A NOTIFY has to have a Contact (RFC 6665, 8.2.1), but that of Linphone has
+ * none: then there is no target.
  */
 
 ngx_int_t
@@ -124,10 +127,14 @@ ngx_sip_dialog_texts(ngx_pool_t *pool, ngx_sip_msg_t *msg, ngx_str_t *texts)
 
     ngx_memzero(texts, NGX_FED_TEXTS * sizeof(ngx_str_t));
 
-    rc = ngx_sip_dialog_contact(msg, &texts[NGX_FED_TEXT_TARGET]);
+    if (msg->method != NGX_SIP_NOTIFY
+        || ngx_sip_header(msg, NGX_SIP_CONTACT))
+    {
+        rc = ngx_sip_dialog_contact(msg, &texts[NGX_FED_TEXT_TARGET]);
 
-    if (rc != NGX_OK) {
-        return rc;
+        if (rc != NGX_OK) {
+            return rc;
+        }
     }
 
     texts[NGX_FED_TEXT_CALL_ID] = msg->call_id;

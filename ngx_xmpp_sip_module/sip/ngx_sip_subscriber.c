@@ -501,7 +501,7 @@ ngx_sip_subscriber_match(ngx_sip_notified_t *ntf, ngx_uint_t *status)
 static void
 ngx_sip_subscriber_take(ngx_sip_notified_t *ntf, ngx_fed_dialog_t *dialog)
 {
-    ngx_str_t         texts[NGX_FED_TEXTS];
+    ngx_str_t         texts[NGX_FED_TEXTS], *target;
     ngx_msec_t        now, expires;
     ngx_uint_t        fresh;
     ngx_fed_conf_t   *fcf;
@@ -531,15 +531,25 @@ ngx_sip_subscriber_take(ngx_sip_notified_t *ntf, ngx_fed_dialog_t *dialog)
 
     ngx_fed_dialog_texts(dialog, texts);
 
-    /* the first one makes the dialog, with its route (RFC 6665, 4.4.1) */
+    /*
+     * the first one makes the dialog, with its route (RFC 6665, 4.4.1), and
+     * without a target the user himself is one
+     */
+
+    target = &ntf->texts[NGX_FED_TEXT_TARGET];
 
     if (texts[NGX_FED_TEXT_TAG].len == 0) {
+
+        if (target->len == 0) {
+            *target = ntf->msg->from.uri;
+        }
+
         (void) ngx_fed_dialog_set_texts(fcf, dialog, ntf->texts);
 
-    } else if (!ngx_sip_str_equal(&texts[NGX_FED_TEXT_TARGET],
-                                  &ntf->texts[NGX_FED_TEXT_TARGET]))
+    } else if (target->len
+               && !ngx_sip_str_equal(&texts[NGX_FED_TEXT_TARGET], target))
     {
-        texts[NGX_FED_TEXT_TARGET] = ntf->texts[NGX_FED_TEXT_TARGET];
+        texts[NGX_FED_TEXT_TARGET] = *target;
         (void) ngx_fed_dialog_set_texts(fcf, dialog, texts);
     }
 

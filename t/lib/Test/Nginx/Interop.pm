@@ -298,6 +298,10 @@ EOF
 #
 # More pairs of listener and gateway, each with a certificate of its own, by
 # more => [[port, cert, domain => gateway address], ...].
+#
+# With presence => 'active' it is a presence server by which everybody may watch
+# everybody, with 'rules' one that asks its users, see presence_rules(), and
+# with 'relay' its users publish nothing and are asked themselves.
 
 sub kamailio {
 	my ($t, $ca, %a) = @_;
@@ -312,6 +316,7 @@ sub kamailio {
 	my $tls = '';
 	my $listen = '';
 	my $route = '';
+	my $local = '';
 
 	my $section = sub {
 		my ($title, $cert, $verify) = @_;
@@ -343,11 +348,22 @@ sub kamailio {
         route(GATEWAY);
     }
 EOF
+		$local .= <<EOF;
+    if (\$rd == "$peer") {
+        \$du = "sip:$gateway;transport=tls";
+        \$fs = "tls:127.0.0.1:$port";
+        \$xavp(tls=>server_id) = "$cert";
+    }
+EOF
 	}
 
 	my ($mpath) = (glob('/usr/lib/*/kamailio/modules'),
 		'/usr/lib/kamailio/modules');
 	my $users = join('|', @{$a{users}});
+
+	my ($modules, $dispatch, $routes) = $a{presence}
+		? _kamailio_presence($d, $users, $route, $local, %a)
+		: ('', '', '');
 
 	_write("$d/tls.cfg", $tls);
 	_write("$d/kamailio.cfg", <<EOF);
@@ -382,7 +398,7 @@ modparam("tls", "config", "$d/tls.cfg")
 modparam("tls", "xavp_cfg", "tls")
 modparam("usrloc", "db_mode", 0)
 modparam("tm", "fr_timer", 8000)
-
+$modules
 request_route {
     if (!mf_process_maxfwd_header("10")) {
         sl_send_reply("483", "Too Many Hops");
@@ -395,7 +411,7 @@ request_route {
     }
 
     loose_route();
-
+$dispatch
     if (!is_method("MESSAGE")) {
         sl_send_reply("405", "Method Not Allowed");
         exit;
@@ -442,6 +458,7 @@ route[GATEWAY] {
 onreply_route[GATEWAY] {
     xlog("L_NOTICE", "reply \$rs \$rr of the gateway\\n");
 }
+$routes
 EOF
 
 	_daemon($t, "$d/log", {}, 'kamailio', '-DD', '-E', '-f',
@@ -451,16 +468,216 @@ EOF
 	return "$d/log";
 }
 
+# what of its configuration makes it a presence server: modules, a piece of the
+# request route, more routes
+
+sub _kamailio_presence {
+	my ($d, $users, $route, $local, %a) = @_;
+
+	my $dispatch = <<EOF;
+
+    if (is_method("SUBSCRIBE|NOTIFY|PUBLISH")) {
+        route(PRESENCE);
+    }
+EOF
+
+	my $modules = <<EOF;
+loadmodule "nathelper.so"
+EOF
+
+	my $serve = <<EOF;
+        if (!is_method("SUBSCRIBE")) {
+            sl_send_reply("405", "Method Not Allowed");
+            exit;
+        }
+
+        if (!lookup("location")) {
+            sl_send_reply("480", "Temporarily Unavailable");
+            exit;
+        }
+
+        record_route();
+        t_relay();
+        exit;
+EOF
+
+	if ($a{presence} ne 'relay') {
+		_kamailio_tables("$d/kamailio.db");
+
+		my $active = $a{presence} eq 'active' ? 1 : 0;
+
+		$modules .= <<EOF;
+loadmodule "textopsx.so"
+loadmodule "kex.so"
+loadmodule "ctl.so"
+loadmodule "db_sqlite.so"
+loadmodule "presence.so"
+loadmodule "presence_xml.so"
+modparam("ctl", "binrpc", "unix:$d/ctl")
+modparam("presence", "db_url", "sqlite:///$d/kamailio.db")
+modparam("presence", "server_address", "sip:127.0.0.1:$a{port};transport=tls")
+modparam("presence", "min_expires", 10)
+modparam("presence", "notifier_processes", 0)
+modparam("presence", "subs_db_mode", 3)
+modparam("presence_xml", "db_url", "sqlite:///$d/kamailio.db")
+modparam("presence_xml", "force_active", $active)
+modparam("presence_xml", "integrated_xcap_server", 1)
+EOF
+
+		# it would look for the Contact of the gateway in DNS
+
+		my ($host, $port) = split(/:/, $a{gateway});
+		my $alias = <<EOF;
+            if (\$fd == "$a{peer}") {
+                add_contact_alias("$host", "$port", "tls");
+                msg_apply_changes();
+            }
+EOF
+
+		$serve = <<EOF;
+        if (!t_newtran()) {
+            sl_reply_error();
+            exit;
+        }
+
+        if (is_method("PUBLISH")) {
+            handle_publish();
+
+        } else if (is_method("SUBSCRIBE")) {
+$alias
+            handle_subscribe();
+
+        } else {
+            t_reply("405", "Method Not Allowed");
+        }
+
+        t_release();
+        exit;
+EOF
+	}
+
+	my $routes = <<EOF;
+
+route[PRESENCE] {
+    xlog("L_NOTICE", "\$rm from \$fu to \$ru on port \$Rp, \$hdr(Subscription-State)\\n");
+
+    if (\$Rp == $a{clients} && \$fd != "$a{domain}") {
+        sl_send_reply("403", "Not Your Domain");
+        exit;
+    }
+
+    if (\$Rp == $a{clients} && !has_totag()) {
+        record_route();
+    }
+
+    # a Contact with gr, as of Linphone, is an address that is registered
+
+    if (has_totag() && \$rd == "$a{domain}") {
+        if (!lookup("location")) {
+            sl_send_reply("481", "Subscription Does Not Exist");
+            exit;
+        }
+
+        t_relay();
+        exit;
+    }
+
+$route
+    if (uri == myself || \$rd == "$a{domain}") {
+        if (\$rd == "$a{domain}" && !(\$rU =~ "^($users)\$")) {
+            sl_send_reply("404", "Not Found");
+            exit;
+        }
+
+$serve
+    }
+
+    if (!has_totag()) {
+        sl_send_reply("403", "No Such Route");
+        exit;
+    }
+
+    t_relay();
+    exit;
+}
+
+event_route[tm:local-request] {
+    xlog("L_NOTICE", "\$rm to \$ru, \$hdr(Subscription-State)\\n");
+
+$local
+}
+EOF
+
+	return ($modules, $dispatch, $routes);
+}
+
+# the tables that it needs
+
+sub _kamailio_tables {
+	my ($db) = @_;
+
+	my $sql = join('', map {
+		_read("/usr/share/kamailio/db_sqlite/$_-create.sql")
+	} qw/ standard presence /);
+
+	_sql($db, $sql);
+}
+
+sub _sql {
+	my ($db, $sql) = @_;
+
+	open(my $fh, '|-', python(), '-c', <<'EOF', $db) or die "python: $!\n";
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], timeout=10)
+db.executescript(sys.stdin.read())
+db.close()
+EOF
+	print $fh $sql;
+	close($fh) or die "can't change $db\n";
+}
+
+# Says who may watch a user of Kamailio with presence => 'rules', and has it
+# look at that: presence_rules($t, 'r@s.test', 'u@x.test' => 'allow', 'block',
+# 'polite-block' or 'confirm', ...)
+
+sub presence_rules {
+	my ($t, $user, %rules) = @_;
+
+	my $d = $t->testdir() . '/kamailio';
+	my ($name, $domain) = split(/\@/, $user);
+
+	my $doc = '<?xml version="1.0" encoding="UTF-8"?>'
+		. '<ruleset xmlns="urn:ietf:params:xml:ns:common-policy" '
+		. 'xmlns:pr="urn:ietf:params:xml:ns:pres-rules">'
+		. join('', map { my $id = $_; $id =~ s/\W/-/g;
+			"<rule id=\"$id\"><conditions><identity>"
+			. "<one id=\"sip:$_\"/></identity></conditions>"
+			. "<actions><pr:sub-handling>$rules{$_}"
+			. '</pr:sub-handling></actions><transformations/></rule>'
+		} sort keys %rules) . '</ruleset>';
+
+	_sql("$d/kamailio.db", <<EOF);
+DELETE FROM xcap WHERE username = '$name' AND domain = '$domain';
+INSERT INTO xcap (username, domain, doc, doc_type, etag, source, doc_uri, port)
+VALUES ('$name', '$domain', '$doc', 2, 'e', 0, 'pres-rules/$user', 0);
+EOF
+
+	system('kamcmd', '-s', "unix:$d/ctl", 'presence.refreshWatchers',
+		"sip:$user", 'presence', 0) == 0 or die "kamcmd failed\n";
+}
+
 ###############################################################################
 
 # Linphone: linphone($t, $ca, 'user', 's.test', port of the proxy); the proxy's
-# certificate is to be for localhost
+# certificate is to be for localhost; publish => 1 to have it publish presence
 
 sub linphone {
-	my ($t, $ca, $user, $domain, $port) = @_;
+	my ($t, $ca, $user, $domain, $port, %a) = @_;
 
 	my $d = $t->testdir() . "/linphone-$user";
 	make_path("$d/.local/share/linphone", "$d/.config/linphone");
+
+	my $publish = $a{publish} ? 1 : 0;
 
 	_write("$d/rc", <<EOF);
 [sip]
@@ -478,7 +695,7 @@ reg_route=<sip:localhost:$port;transport=tls;lr>
 reg_identity=<sip:$user\@$domain>
 reg_expires=600
 reg_sendregister=1
-publish=0
+publish=$publish
 EOF
 
 	my $p = Test::Nginx::Interop::Process->new($t, "linphone-$user",
@@ -536,12 +753,14 @@ sub new {
 	socketpair(my $ours, my $its, AF_UNIX, SOCK_STREAM, 0)
 		or die "Can't create socketpair: $!\n";
 
+	$name =~ tr,/,-,;
 	my $log = $t->testdir() . "/$name.log";
 
 	$t->run_daemon(sub {
 		open(STDIN, '<&', $its);
 		open(STDOUT, '>&', $its);
 		open(STDERR, '>>', $log);
+		Test::Nginx::Interop::_write("$log.pid", $$);
 		@ENV{keys %$env} = values %$env;
 		exec(@command) or print STDERR "cannot exec $command[0]: $!\n";
 		POSIX::_exit(127);
@@ -553,6 +772,7 @@ sub new {
 	my $self = bless {
 		sock => $ours,
 		log => $log,
+		pid => "$log.pid",
 		buf => '',
 		lines => [],
 	}, $class;
@@ -587,9 +807,22 @@ sub handle {
 	return $self->abandon() unless $n;
 
 	while ($self->{buf} =~ s/^([^\n]*)\n//) {
-		Test::Nginx::log_in($1);
-		push @{$self->{lines}}, $1;
+		my $line = $1;
+		Test::Nginx::log_in($line);
+		push @{$self->{lines}}, $line;
+		$self->_roster($line) if $line =~ /^\{"event": "roster"/;
 	}
+}
+
+# what the server says of contacts is kept
+
+sub _roster {
+	my ($self, $line) = @_;
+
+	my $e = JSON::PP->new()->utf8()->decode($line);
+
+	$self->{roster}{$e->{jid}} = join(' ', grep { length }
+		$e->{subscription}, $e->{ask} || '');
 }
 
 # next line that matches; those before it are dropped
@@ -672,6 +905,69 @@ sub say {
 sub message {
 	my ($self, %what) = @_;
 	$self->say(JSON::PP->new()->utf8()->canonical()->encode(\%what));
+}
+
+# sends presence (by the XMPP client): a type or 'available'; to, show, status,
+# priority
+
+sub presence {
+	my ($self, $type, %what) = @_;
+	$self->message(presence => $type, %what);
+}
+
+# next presence that the XMPP client was told, as a line such as "subscribe
+# r@s.test" or "available r@s.test/dev away"; with a pattern the next such one
+
+sub told {
+	my ($self, $re, $timeout) = @_;
+
+	my ($last, $found) = ('nothing');
+
+	while (!defined $found && (my $e = $self->event('presence',
+		$timeout || 20)))
+	{
+		$last = join(' ', grep { length } $e->{type}, $e->{from},
+			$e->{show}, $e->{condition} || '');
+		$found = $last if !defined $re || $last =~ $re;
+		$self->{last} = $e;
+	}
+
+	return defined $found ? $found : $last;
+}
+
+# ends it (the XMPP client, or by the command of another), and waits for that
+
+sub quit {
+	my ($self, $command) = @_;
+
+	if (defined $command) {
+		$self->say($command);
+
+	} else {
+		$self->message(quit => JSON::PP::true());
+	}
+
+	Test::Nginx::Peers::wait_until(sub { return !$self->{sock} }, 10)
+		or die "a client does not quit\n";
+}
+
+# ends it without a chance to say so
+
+sub crash {
+	my ($self) = @_;
+
+	kill('KILL', Test::Nginx::Interop::_read($self->{pid}));
+	$self->abandon();
+}
+
+# waits until a contact is so in the roster: "both", "none subscribe"
+
+sub contact {
+	my ($self, $jid, $want, $timeout) = @_;
+
+	return Test::Nginx::Peers::wait_until(sub {
+		return ($self->{roster}{$jid} || '') eq $want;
+	}, $timeout || 20) ? $want : $self->{roster}{$jid};
 }
 
 sub DESTROY {

@@ -1,0 +1,40 @@
+#!/usr/bin/perl
+
+# (C) The ngx_xmpp_sip_module authors
+
+# Tests of presence with a real ejabberd and a real Kamailio, and real clients of
+# XMPP.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use Test::More;
+
+BEGIN { use FindBin; chdir("$FindBin::Bin/.."); }
+
+use lib 'lib';
+use Test::Nginx;
+use Test::Nginx::Interop;
+use Test::Nginx::Interop::Presence;
+
+###############################################################################
+
+select STDERR; $| = 1;
+select STDOUT; $| = 1;
+
+plan(skip_all => 'no python3 with slixmpp')
+	unless defined Test::Nginx::Interop::python();
+
+my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
+	->has_daemon('openssl')->has_daemon('erl')
+	->has_daemon('kamailio')->plan(84);
+
+my $i = Test::Nginx::Interop::Presence->new($t, 'ejabberd', 'rules');
+
+$i->to_sip();
+$i->to_xmpp();
+$i->mutual();
+
+###############################################################################
