@@ -8,6 +8,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_fed_presence.h"
+#include "ngx_fed_text.h"
 
 
 #define NGX_FED_PACKED_AVAILABLE  0x01
@@ -35,9 +36,7 @@ ngx_fed_presence_find(ngx_fed_presence_t *presence, ngx_str_t *name)
     for (i = 0; i < presence->n; i++) {
         resource = &presence->resources[i];
 
-        if (resource->name.len == name->len
-            && ngx_memcmp(resource->name.data, name->data, name->len) == 0)
-        {
+        if (ngx_fed_str_equal(&resource->name, name)) {
             return resource;
         }
     }
@@ -120,9 +119,8 @@ ngx_fed_resource_equal(ngx_fed_resource_t *a, ngx_fed_resource_t *b)
         s = &a->statuses[i];
         t = &b->statuses[i];
 
-        if (s->lang.len != t->lang.len || s->text.len != t->text.len
-            || ngx_memcmp(s->lang.data, t->lang.data, s->lang.len) != 0
-            || ngx_memcmp(s->text.data, t->text.data, s->text.len) != 0)
+        if (!ngx_fed_str_equal(&s->lang, &t->lang)
+            || !ngx_fed_str_equal(&s->text, &t->text))
         {
             return 0;
         }
@@ -177,7 +175,10 @@ ngx_fed_presence_pack(u_char *dst, ngx_fed_presence_t *presence)
 
         len = (uint16_t) r->name.len;
         p = ngx_cpymem(p, &len, sizeof(uint16_t));
-        p = ngx_cpymem(p, r->name.data, r->name.len);
+
+        if (r->name.len) {
+            p = ngx_cpymem(p, r->name.data, r->name.len);
+        }
 
         count = p++;
         *count = 0;
@@ -194,7 +195,10 @@ ngx_fed_presence_pack(u_char *dst, ngx_fed_presence_t *presence)
             }
 
             *p++ = (u_char) status->lang.len;
-            p = ngx_cpymem(p, status->lang.data, status->lang.len);
+
+            if (status->lang.len) {
+                p = ngx_cpymem(p, status->lang.data, status->lang.len);
+            }
 
             len = (uint16_t) status->text.len;
             p = ngx_cpymem(p, &len, sizeof(uint16_t));

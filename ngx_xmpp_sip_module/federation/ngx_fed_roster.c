@@ -382,9 +382,7 @@ ngx_fed_roster_replay(ngx_fed_event_t *ev, ngx_fed_presence_t *presence)
 
         if (name->len) {
 
-            if (name->len != r->name.len
-                || ngx_memcmp(name->data, r->name.data, name->len) != 0)
-            {
+            if (!ngx_fed_str_equal(name, &r->name)) {
                 continue;
             }
 
@@ -583,9 +581,7 @@ ngx_fed_roster_close(ngx_fed_presence_t *presence,
         r = &presence->resources[i];
 
         if (resource->name.len
-            && (r->name.len != resource->name.len
-                || ngx_memcmp(r->name.data, resource->name.data, r->name.len)
-                   != 0))
+            && !ngx_fed_str_equal(&r->name, &resource->name))
         {
             if (!r->available) {
                 ngx_fed_presence_remove(presence, r);
@@ -622,7 +618,9 @@ ngx_fed_roster_snapshot(ngx_fed_watch_t *watch, ngx_fed_snapshot_t *snapshot)
 
     len = watch->presence ? watch->presence_len : 0;
 
-    ngx_memcpy(snapshot->packed, watch->presence, len);
+    if (len) {
+        ngx_memcpy(snapshot->packed, watch->presence, len);
+    }
 
     if (ngx_fed_presence_unpack(snapshot->packed, len, &snapshot->presence)
         != NGX_OK)

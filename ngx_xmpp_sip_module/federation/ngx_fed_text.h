@@ -12,6 +12,11 @@
 #include <ngx_core.h>
 
 
+#define ngx_fed_str_equal(a, b)                                               \
+    ((a)->len == (b)->len                                                     \
+     && ((a)->len == 0 || ngx_memcmp((a)->data, (b)->data, (b)->len) == 0))
+
+
 ngx_int_t ngx_fed_text_valid(u_char *p, size_t len);
 
 size_t ngx_fed_text_line(u_char *dst, u_char *src, size_t len, size_t max);

@@ -36,6 +36,10 @@ static ngx_int_t ngx_fed_variable_text(ngx_stream_session_t *s,
     ngx_stream_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_fed_variable_status(ngx_stream_session_t *s,
     ngx_stream_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_fed_variable_count(ngx_fed_conf_t *fcf, ngx_str_t rest,
+    ngx_uint_t *n);
+static ngx_int_t ngx_fed_variable_gauge(ngx_fed_conf_t *fcf, ngx_str_t *rest,
+    ngx_uint_t *n);
 static ngx_int_t ngx_fed_variable_counter(ngx_stream_session_t *s,
     ngx_stream_variable_value_t *v, uintptr_t data);
 static ngx_uint_t ngx_fed_variable_skip(ngx_str_t *name, ngx_str_t *part);
@@ -222,7 +226,8 @@ ngx_fed_variable_which(ngx_fed_event_t *ev, uintptr_t data)
 
 /*
  * A counter of the zone, found in any session: the name goes on with that of
- * the federation, the direction, and the counter.
+ * the federation, the kind unless it is that of messages, the direction, and
+ * the counter; or with what is counted in the zone at the moment.
  */
 
 static ngx_int_t
@@ -230,13 +235,9 @@ ngx_fed_variable_counter(ngx_stream_session_t *s,
     ngx_stream_variable_value_t *v, uintptr_t data)
 {
     ngx_str_t            *name, rest;
-    ngx_uint_t            i, j;
-    ngx_fed_leg_t        *source;
+    ngx_uint_t            i, n;
     ngx_fed_conf_t      **fcf;
     ngx_fed_main_conf_t  *fmcf;
-
-    static ngx_str_t  s2x = ngx_string("s2x");
-    static ngx_str_t  x2s = ngx_string("x2s");
 
     name = (ngx_str_t *) data;
 
@@ -248,50 +249,100 @@ ngx_fed_variable_counter(ngx_stream_session_t *s,
         rest.data = name->data + sizeof("federation_counter_") - 1;
         rest.len = name->len - (sizeof("federation_counter_") - 1);
 
-        if (!ngx_fed_variable_skip(&rest, &fcf[i]->name)) {
+        if (!ngx_fed_variable_skip(&rest, &fcf[i]->name)
+            || (ngx_fed_variable_count(fcf[i], rest, &n) != NGX_OK
+                && ngx_fed_variable_gauge(fcf[i], &rest, &n) != NGX_OK))
+        {
             continue;
         }
 
-        if (ngx_fed_variable_skip(&rest, &s2x)) {
-            source = fcf[i]->sip;
-
-        } else if (ngx_fed_variable_skip(&rest, &x2s)) {
-            source = fcf[i]->xmpp;
-
-        } else {
-            continue;
+        v->data = ngx_pnalloc(s->connection->pool, NGX_INT_T_LEN);
+        if (v->data == NULL) {
+            return NGX_ERROR;
         }
 
-        for (j = 0; j < NGX_FED_COUNTS; j++) {
+        v->len = ngx_sprintf(v->data, "%ui", n) - v->data;
+        v->valid = 1;
+        v->no_cacheable = 0;
+        v->not_found = 0;
 
-            if (rest.len != ngx_fed_variable_counts[j].len
-                || ngx_memcmp(rest.data, ngx_fed_variable_counts[j].data,
-                              rest.len)
-                   != 0)
-            {
-                continue;
-            }
-
-            v->data = ngx_pnalloc(s->connection->pool, NGX_INT_T_LEN);
-            if (v->data == NULL) {
-                return NGX_ERROR;
-            }
-
-            v->len = ngx_sprintf(v->data, "%ui",
-                                 ngx_fed_zone_counter(fcf[i], NGX_FED_MESSAGE,
-                                                      source, j))
-                     - v->data;
-            v->valid = 1;
-            v->no_cacheable = 0;
-            v->not_found = 0;
-
-            return NGX_OK;
-        }
+        return NGX_OK;
     }
 
     v->not_found = 1;
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_fed_variable_count(ngx_fed_conf_t *fcf, ngx_str_t rest, ngx_uint_t *n)
+{
+    ngx_uint_t      i;
+    ngx_fed_kind_e  kind;
+    ngx_fed_leg_t  *source;
+
+    static ngx_str_t  subscription = ngx_string("subscription");
+    static ngx_str_t  presence = ngx_string("presence");
+    static ngx_str_t  s2x = ngx_string("s2x");
+    static ngx_str_t  x2s = ngx_string("x2s");
+
+    kind = NGX_FED_MESSAGE;
+
+    if (ngx_fed_variable_skip(&rest, &subscription)) {
+        kind = NGX_FED_SUBSCRIPTION;
+
+    } else if (ngx_fed_variable_skip(&rest, &presence)) {
+        kind = NGX_FED_PRESENCE;
+    }
+
+    if (ngx_fed_variable_skip(&rest, &s2x)) {
+        source = fcf->sip;
+
+    } else if (ngx_fed_variable_skip(&rest, &x2s)) {
+        source = fcf->xmpp;
+
+    } else {
+        return NGX_DECLINED;
+    }
+
+    for (i = 0; i < NGX_FED_COUNTS; i++) {
+
+        if (rest.len == ngx_fed_variable_counts[i].len
+            && ngx_memcmp(rest.data, ngx_fed_variable_counts[i].data, rest.len)
+               == 0)
+        {
+            *n = ngx_fed_zone_counter(fcf, kind, source, i);
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_fed_variable_gauge(ngx_fed_conf_t *fcf, ngx_str_t *rest, ngx_uint_t *n)
+{
+    ngx_uint_t  i;
+
+    static const ngx_str_t  names[] = {
+        ngx_string("authorizations"),
+        ngx_string("dialogs"),
+        ngx_string("free")
+    };
+
+    for (i = 0; i < sizeof(names) / sizeof(ngx_str_t); i++) {
+
+        if (rest->len == names[i].len
+            && ngx_memcmp(rest->data, names[i].data, rest->len) == 0)
+        {
+            *n = ngx_fed_zone_gauge(fcf, i);
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
 }
 
 

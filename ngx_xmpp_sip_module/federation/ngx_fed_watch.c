@@ -169,7 +169,10 @@ ngx_fed_watch_add(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair, ngx_uint_t sip,
     p = watch->names;
 
     for (i = 0; i < 4; i++) {
-        p = ngx_cpymem(p, names[i].data, names[i].len);
+
+        if (names[i].len) {
+            p = ngx_cpymem(p, names[i].data, names[i].len);
+        }
 
         if (i < 3) {
             watch->names_len[i] = (uint16_t) names[i].len;

@@ -964,6 +964,29 @@ ngx_fed_zone_counter(ngx_fed_conf_t *fcf, ngx_fed_kind_e kind,
 }
 
 
+/* Returns how much there is at the moment. */
+
+ngx_uint_t
+ngx_fed_zone_gauge(ngx_fed_conf_t *fcf, ngx_fed_gauge_e gauge)
+{
+    ngx_fed_zone_ctx_t  *ctx;
+
+    ctx = fcf->zone_data;
+
+    switch (gauge) {
+
+    case NGX_FED_GAUGE_AUTHORIZATIONS:
+        return ctx->zone->watches.nwatches;
+
+    case NGX_FED_GAUGE_DIALOGS:
+        return ctx->zone->watches.ndialogs;
+
+    default:
+        return ctx->shpool->pfree * ngx_pagesize;
+    }
+}
+
+
 static ngx_fed_zone_pair_t *
 ngx_fed_zone_pair(ngx_fed_zone_ctx_t *ctx, ngx_str_t *remote, ngx_str_t *local,
     ngx_uint_t add)

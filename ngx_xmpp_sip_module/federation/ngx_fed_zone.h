@@ -69,6 +69,13 @@ typedef enum {
 } ngx_fed_count_e;
 
 
+typedef enum {
+    NGX_FED_GAUGE_AUTHORIZATIONS = 0,
+    NGX_FED_GAUGE_DIALOGS,
+    NGX_FED_GAUGE_FREE         /* octets of the zone */
+} ngx_fed_gauge_e;
+
+
 char *ngx_fed_zone_add(ngx_conf_t *cf, ngx_fed_conf_t *fcf, ngx_str_t *name,
     ssize_t size);
 
@@ -80,6 +87,8 @@ ngx_uint_t ngx_fed_zone_abandoned(ngx_fed_conf_t *fcf);
 
 ngx_uint_t ngx_fed_zone_counter(ngx_fed_conf_t *fcf, ngx_fed_kind_e kind,
     ngx_fed_leg_t *source, ngx_fed_count_e count);
+
+ngx_uint_t ngx_fed_zone_gauge(ngx_fed_conf_t *fcf, ngx_fed_gauge_e gauge);
 
 u_char *ngx_fed_zone_secret(ngx_fed_conf_t *fcf);
 

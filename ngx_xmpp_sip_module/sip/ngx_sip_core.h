@@ -38,9 +38,6 @@
     " multipart/mixed" CRLF
 
 
-#define ngx_sip_str_equal(a, b)                                               \
-    ((a)->len == (b)->len && ngx_memcmp((a)->data, (b)->data, (b)->len) == 0)
-
 #define ngx_sip_bucket(array, key)                                            \
     (&(array)[(key)->lo & (NGX_SIP_BUCKETS - 1)])
 

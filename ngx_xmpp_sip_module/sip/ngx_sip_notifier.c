@@ -366,9 +366,9 @@ ngx_sip_notifier_refresh(ngx_sip_subscribe_t *sub)
     }
 
     if (dialog == NULL || dialog->reason
-        || !ngx_sip_str_equal(&texts[NGX_FED_TEXT_CALL_ID], &sub->msg->call_id)
-        || !ngx_sip_str_equal(&texts[NGX_FED_TEXT_TAG], &sub->msg->from.tag)
-        || !ngx_sip_str_equal(&texts[NGX_FED_TEXT_EVENT_ID], &sub->event_id))
+        || !ngx_fed_str_equal(&texts[NGX_FED_TEXT_CALL_ID], &sub->msg->call_id)
+        || !ngx_fed_str_equal(&texts[NGX_FED_TEXT_TAG], &sub->msg->from.tag)
+        || !ngx_fed_str_equal(&texts[NGX_FED_TEXT_EVENT_ID], &sub->event_id))
     {
         sub->status = 481;
 
@@ -392,7 +392,7 @@ ngx_sip_notifier_refresh(ngx_sip_subscribe_t *sub)
 
         /* the target may be a new one, the route is not */
 
-        if (!ngx_sip_str_equal(&texts[NGX_FED_TEXT_TARGET],
+        if (!ngx_fed_str_equal(&texts[NGX_FED_TEXT_TARGET],
                                &sub->texts[NGX_FED_TEXT_TARGET]))
         {
             texts[NGX_FED_TEXT_TARGET] = sub->texts[NGX_FED_TEXT_TARGET];
@@ -519,9 +519,9 @@ ngx_sip_notifier_room(ngx_sip_subscribe_t *sub, ngx_fed_watch_t *watch)
 
         ngx_fed_dialog_texts(dialog, texts);
 
-        if (ngx_sip_str_equal(&texts[NGX_FED_TEXT_CALL_ID],
+        if (ngx_fed_str_equal(&texts[NGX_FED_TEXT_CALL_ID],
                               &sub->msg->call_id)
-            && ngx_sip_str_equal(&texts[NGX_FED_TEXT_TAG],
+            && ngx_fed_str_equal(&texts[NGX_FED_TEXT_TAG],
                                  &sub->msg->from.tag))
         {
             if (dialog->remote_cseq == sub->msg->cseq) {
@@ -1093,7 +1093,7 @@ ngx_sip_notifier_language(u_char *p, ngx_fed_presence_t *presence)
         for (j = 0; j < r->nstatuses; j++) {
             other = &r->statuses[j].lang;
 
-            if (lang && !ngx_sip_str_equal(lang, other)) {
+            if (lang && !ngx_fed_str_equal(lang, other)) {
                 return p;
             }
 

@@ -471,10 +471,10 @@ ngx_sip_subscriber_match(ngx_sip_notified_t *ntf, ngx_uint_t *status)
     }
 
     if (dialog == NULL
-        || !ngx_sip_str_equal(&texts[NGX_FED_TEXT_CALL_ID],
+        || !ngx_fed_str_equal(&texts[NGX_FED_TEXT_CALL_ID],
                               &ntf->msg->call_id)
         || (texts[NGX_FED_TEXT_TAG].len
-            && !ngx_sip_str_equal(&texts[NGX_FED_TEXT_TAG],
+            && !ngx_fed_str_equal(&texts[NGX_FED_TEXT_TAG],
                                   &ntf->msg->from.tag)))
     {
         *status = 481;
@@ -547,7 +547,7 @@ ngx_sip_subscriber_take(ngx_sip_notified_t *ntf, ngx_fed_dialog_t *dialog)
         (void) ngx_fed_dialog_set_texts(fcf, dialog, ntf->texts);
 
     } else if (target->len
-               && !ngx_sip_str_equal(&texts[NGX_FED_TEXT_TARGET], target))
+               && !ngx_fed_str_equal(&texts[NGX_FED_TEXT_TARGET], target))
     {
         texts[NGX_FED_TEXT_TARGET] = *target;
         (void) ngx_fed_dialog_set_texts(fcf, dialog, texts);
