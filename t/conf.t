@@ -41,6 +41,15 @@ my $home = 'sip_domain s.test home server=127.0.0.1:5061;';
 my $x = 'xmpp_domain x.test server=127.0.0.1:5269;';
 my $certs = "ssl_certificate $d/gw.crt; ssl_certificate_key $d/gw.key;";
 
+# directives of presence that take a time
+
+my @times = qw/subscription_expires subscription_min subscription_max
+	notify_interval notify_timeout poll_wait presence_idle subscribe_interval
+	denial_time resubscribe_delay/;
+
+my $expires = qr/"subscription_expires" of federation "f" in \S+:\d+ must be/;
+my $same = qr/the same path name "\S+\/a" used in \S+:\d+ and in/;
+
 ###############################################################################
 
 my @good = (
@@ -94,6 +103,29 @@ my @good = (
 		. 'xml_depth 16; xml_attributes 16; sasl_attempts 2; '
 		. 'stream_domains 2; domain_queue 10; pair_queue 10; '
 		. 'link_events 100;')],
+	['presence', fed("$zone $home subscription_expires 30m; "
+		. 'subscription_min 2m; subscription_max 12h; notify_interval 0; '
+		. 'notify_timeout 20s; poll_wait 500ms; presence_idle 1h; '
+		. 'subscribe_interval 7d; denial_time 1d; '
+		. 'resubscribe_delay 10s 30m; refresh_rate 50r/s; '
+		. 'pair_dialogs 64; user_watchers 10; user_contacts 10; '
+		. 'domain_subscriptions 1000;')],
+	['short subscriptions', fed("$zone $home subscription_expires 1s;")],
+	['long subscriptions', fed("$zone $home subscription_expires 7d;")],
+	['the greatest subscription_min', fed("$zone $home "
+		. 'subscription_min 1h;')],
+	['subscriptions of one length', fed("$zone $home "
+		. 'subscription_expires 10m; subscription_min 10m; '
+		. 'subscription_max 10m;')],
+	['resubscribe_delay of one value', fed("$zone $home "
+		. 'resubscribe_delay 2h;')],
+	['the least rate and dialogs', fed("$zone $home refresh_rate 1r/s; "
+		. 'pair_dialogs 1;')],
+	['state', fed("$zone $home state state;")],
+	['state with an interval', fed("$zone $home state $d/st/ "
+		. 'interval=500ms;')],
+	['state of two federations', fed("$zone $home state s1;")
+		. "federation g { zone g 1m; $home state s2; }"],
 	['variables in a log', fed("$zone $home") . 'log_format f '
 		. '"$federation_name $federation_kind $federation_direction '
 		. '$federation_from $federation_to $federation_from_domain '
@@ -235,6 +267,53 @@ my @bad = (
 		qr/value must be between 4 and 1024/],
 	['sasl_attempts', fed("$zone $home sasl_attempts 9;"),
 		qr/value must be between 2 and 5/],
+	['subscription_min over subscription_expires', fed("$zone $home "
+		. 'subscription_expires 10m; subscription_min 11m;'), $expires],
+	['subscription_min over its default', fed("$zone $home "
+		. 'subscription_min 61m;'), $expires],
+	['subscription_min over 1h', fed("$zone $home subscription_expires 2h; "
+		. 'subscription_min 61m;'), $expires],
+	['subscription_expires over subscription_max', fed("$zone $home "
+		. 'subscription_expires 2h; subscription_max 1h;'), $expires],
+	['subscription_max under the default', fed("$zone $home "
+		. 'subscription_max 30m;'), $expires],
+	['subscription_expires under 1s', fed("$zone $home "
+		. 'subscription_expires 999ms; subscription_min 0;'), $expires],
+	['resubscribe_delay', fed("$zone $home resubscribe_delay 5s 1s;"),
+		qr/"resubscribe_delay" directive invalid value/],
+	['resubscribe_delay 0', fed("$zone $home resubscribe_delay 0;"),
+		qr/"resubscribe_delay" directive invalid value/],
+	(map { ["refresh_rate $_", fed("$zone $home refresh_rate $_;"),
+		qr/invalid rate "$_", it must be as "100r\/s"/] }
+		qw!100 r/s 0r/s -1r/s 1.5r/s 10r/m 1000001r/s x!),
+	(map { ["pair_dialogs $_", fed("$zone $home pair_dialogs $_;"),
+		qr/value must be between 1 and 64/] } 0, 65),
+	(map { ["$_ 0", fed("$zone $home $_ 0;"),
+		qr/value must be between 1 and 1000000/],
+		["$_ many", fed("$zone $home $_ many;"),
+		qr/"$_" directive invalid number/] }
+		qw/user_watchers user_contacts domain_subscriptions/),
+	(map { ["$_ soon", fed("$zone $home $_ soon;"),
+		qr/"$_" directive invalid value/] } @times),
+	(map { ["$_ twice", fed("$zone $home $_ 600s;\n$_ 600s;"),
+		qr/"$_" directive is duplicate/] } @times),
+	['refresh_rate twice', fed("$zone $home refresh_rate 1r/s; "
+		. 'refresh_rate 1r/s;'), qr/"refresh_rate" directive is duplicate/],
+	(map { ["$_ twice", fed("$zone $home $_ 8; $_ 8;"),
+		qr/"$_" directive is duplicate/] }
+		qw/pair_dialogs user_watchers user_contacts domain_subscriptions/),
+	['poll_wait without a value', fed("$zone $home poll_wait;"),
+		qr/invalid number of arguments in "poll_wait" directive/],
+	['state twice', fed("$zone $home state a; state b;"),
+		qr/"state" directive is duplicate/],
+	['state of another federation', fed("$zone $home state a;")
+		. "\nfederation g { zone g 1m; $home state a; }", $same],
+	['state without a path', fed("$zone $home state '';"),
+		qr/"state" directive has an empty path/],
+	['state with another parameter', fed("$zone $home state a size=1m;"),
+		qr/invalid parameter "size=1m"/],
+	(map { ["state with interval=$_", fed("$zone $home state a interval=$_;"),
+		qr/invalid interval "interval=$_"/] } '', 0, 'x'),
 	['permit', fed("$zone $home permit \$nonesuch;"),
 		qr/unknown "nonesuch" variable/],
 	['directive outside', $home, qr/"sip_domain" directive is not allowed here/],

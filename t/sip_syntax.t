@@ -93,13 +93,19 @@ my $r = method('message');
 is($r->code(), 501, 'method in lower case'); # SP-11
 like($r->header('Allow'), qr/\bMESSAGE\b/, 'Allow');
 
-for (qw/REGISTER PUBLISH INVITE REFER UPDATE INFO PRACK BYE SUBSCRIBE/) {
+my @methods = qw/CANCEL MESSAGE NOTIFY OPTIONS SUBSCRIBE/;
+
+for (qw/REGISTER PUBLISH INVITE REFER UPDATE INFO PRACK BYE/) {
 	$r = method($_);
-	is($r->code(), 405, "$_ out of dialog"); # SP-30
-	like($r->header('Allow'), qr/\bMESSAGE\b/, "$_ - Allow"); # ERR-18
+	is($r->code(), 405, "$_ out of dialog"); # SP-30, PB-40
+	is_deeply([methods($r)], \@methods, "$_ - Allow"); # ERR-18
 }
 
-is(method('NOTIFY')->code(), 481, 'NOTIFY');
+$r = method('SUBSCRIBE');
+is($r->code(), 489, 'SUBSCRIBE without Event'); # PB-05
+is($r->header('Allow-Events'), 'presence', 'SUBSCRIBE - Allow-Events');
+
+is(method('NOTIFY')->code(), 481, 'NOTIFY'); # PA-39
 is(method('BYE', To => '<sip:u@x.test>;tag=1')->code(), 481, 'BYE in dialog');
 
 $c->request('ACK', 'sip:u@x.test');
@@ -367,6 +373,13 @@ sub method {
 	$c->request($method, 'sip:u@x.test', %a);
 
 	return $c->response(undef, final => 1);
+}
+
+# what a response allows
+
+sub methods {
+	my ($r) = @_;
+	return sort split /,\s*/, $r->header('Allow') || '';
 }
 
 sub raw {
