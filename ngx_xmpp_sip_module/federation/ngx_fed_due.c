@@ -64,7 +64,7 @@ ngx_fed_wheel_clear(ngx_fed_due_t *due)
 ngx_fed_due_t *
 ngx_fed_wheel_next(ngx_fed_wheel_t *wheel)
 {
-    ngx_msec_t      now;
+    ngx_msec_t      now, next;
     ngx_queue_t    *q, *slot;
     ngx_fed_due_t  *due;
 
@@ -92,15 +92,15 @@ ngx_fed_wheel_next(ngx_fed_wheel_t *wheel)
             }
         }
 
-        if ((ngx_msec_int_t) (now / NGX_FED_DUE_TICK
-                              - wheel->turned / NGX_FED_DUE_TICK)
-            <= 0)
-        {
+        /* the time may wrap */
+
+        next = (wheel->turned / NGX_FED_DUE_TICK + 1) * NGX_FED_DUE_TICK;
+
+        if ((ngx_msec_int_t) (now - next) < 0) {
             return NULL;
         }
 
-        wheel->turned = (wheel->turned / NGX_FED_DUE_TICK + 1)
-                        * NGX_FED_DUE_TICK;
+        wheel->turned = next;
     }
 }
 
