@@ -129,9 +129,10 @@ for my $uri (qw/sip:x.test sip:u@x.test sip:nobody@x.test sip:127.0.0.1/) {
 	$r = $c->transact('OPTIONS', $uri, from => 'sip:ping@anything.test',
 		'Max-Forwards' => 0);
 	is($r->code(), 200, "OPTIONS $uri");
-	is(join(' ', map { $_ . ':' . $r->header($_) } qw/Allow Accept
-		Accept-Encoding Accept-Language Supported/),
-		'Allow:OPTIONS, MESSAGE, CANCEL Accept:text/plain;charset=UTF-8,'
+	is(join(' ', map { $_ . ':' . $r->header($_) } qw/Allow
+		Allow-Events Accept Accept-Encoding Accept-Language Supported/),
+		'Allow:OPTIONS, MESSAGE, SUBSCRIBE, NOTIFY, CANCEL'
+		. ' Allow-Events:presence Accept:text/plain;charset=UTF-8,'
 		. ' multipart/alternative, multipart/mixed'
 		. ' Accept-Encoding:identity Accept-Language:en Supported:',
 		"OPTIONS $uri - capabilities");
@@ -179,7 +180,8 @@ is(code('no@x.test;gr=a'), 404, 'item-not-found of a full JID');
 is(code('su@x.test'), 403, 'service-unavailable');
 is(code('fni@x.test'), 501, 'feature-not-implemented');
 is(code('fni@x.test;gr=a'), 405, 'feature-not-implemented of a full JID');
-is($c->{last}->header('Allow'), 'OPTIONS, CANCEL', 'Allow without MESSAGE');
+is($c->{last}->header('Allow'), 'OPTIONS, SUBSCRIBE, NOTIFY, CANCEL',
+	'Allow without MESSAGE');
 is(code('rc@x.test'), 500, 'resource-constraint');
 like($c->{last}->header('Retry-After'), qr/^\d+$/, 'Retry-After');
 is(code('gone@x.test'), 410, 'gone');

@@ -111,9 +111,9 @@ $c->send("<iq type='result' id='x' from='x.test' to='s.test'/>"
 	. "<body>bounced</body></message>");
 is($x->stanza(0.5), undef, 'answers are not answered');
 
-# nor is presence, for now
+# nor is presence of which nobody has asked
 
-$c->send("<presence type='probe' from='u\@x.test' to='r\@s.test'/>"
+$c->send("<presence from='u\@x.test/a' to='r\@s.test'/>"
 	. $g->message('after all'));
 is($g->{s}->wait_request()->body(), 'after all', 'presence');
 

@@ -26,6 +26,8 @@ my $CLIENT = File::Spec->rel2abs(dirname(__FILE__)
 
 our $START = 60;
 
+my $linphones = 0;
+
 ###############################################################################
 
 # an interpreter that knows slixmpp; undef if there is none
@@ -675,6 +677,7 @@ sub linphone {
 	my ($t, $ca, $user, $domain, $port, %a) = @_;
 
 	my $d = $t->testdir() . "/linphone-$user";
+	my $log = "$d/log" . (-e "$d/log" ? '-' . ++$linphones : '');
 	make_path("$d/.local/share/linphone", "$d/.config/linphone");
 
 	my $publish = $a{publish} ? 1 : 0;
@@ -700,9 +703,9 @@ EOF
 
 	my $p = Test::Nginx::Interop::Process->new($t, "linphone-$user",
 		{ HOME => $d, TERM => 'dumb' }, 'linphonec', '-c', "$d/rc",
-		'-d', 6, '-l', "$d/log");
+		'-d', 6, '-l', $log);
 
-	$p->{log} = "$d/log";
+	$p->{log} = $log;
 	$p->logged(qr/ to \[LinphoneRegistrationOk\]/, $START)
 		or die "$user did not register:\n" . _tail($p->{log});
 

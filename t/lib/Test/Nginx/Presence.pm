@@ -592,8 +592,7 @@ sub _judge {
 			if defined $self->{until}
 			&& $expires > $self->{until} - $m->{time} + 1.1;
 		$self->_wrong('expires is more than asked', $m)
-			if defined $self->{asked}
-			&& $expires > $self->{asked};
+			if $self->{asked} && $expires > $self->{asked};
 	}
 
 	# the document
