@@ -25,7 +25,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(20);
+	->has_daemon('openssl')->plan(21);
 
 my $g = Test::Nginx::Gateway->new($t, zone => '4m', federation => <<'EOF');
         subscription_expires 4s;
@@ -143,6 +143,22 @@ case('PA-15: no NOTIFY after a refresh', sub {
 	isnt($n->request()->call_id(), $d->request()->call_id(), 'new dialog');
 	$n->notified('active', $OPEN);
 	is($d->notified('active', $OPEN)->code(), 481, 'the old one is over');
+	ok($hub->quiet(to => $c->{u}, type => qr/subscribed/),
+		'the grant is kept');
+	delete $alive{$c->{u}};
+});
+
+case('PA-15, PA-45: no NOTIFY in the new dialog either', sub {
+	my $c = start_shown();
+	my $d = live($c->{d});
+	$c->{p}->set(notify => undef);
+	$d->next();
+	$c->{p}->subscription(6);
+	is(line(need($x->presence(6, to => $c->{u}))), "unavailable $c->{r}/a",
+		'unavailable');
+	$c->{p}->set(notify => 'active');
+	like(line(need($x->presence(6, to => $c->{u}))), qr/^available/,
+		'available again');
 	ok($hub->quiet(to => $c->{u}, type => qr/subscribed/),
 		'the grant is kept');
 	delete $alive{$c->{u}};

@@ -816,11 +816,13 @@ ngx_fed_roster_lost(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
 void
 ngx_fed_roster_unheard(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
 {
-    ngx_uint_t          waits;
-    ngx_fed_watch_t    *watch;
-    ngx_fed_outcome_t   outcome;
+    ngx_uint_t           waits;
+    ngx_fed_watch_t     *watch;
+    ngx_fed_outcome_t    outcome;
+    ngx_fed_snapshot_t   old;
 
     waits = 0;
+    old.presence.n = 0;
 
     ngx_fed_zone_lock(fcf);
 
@@ -833,6 +835,10 @@ ngx_fed_roster_unheard(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
             waits = 1;
         }
 
+        /* what an earlier dialog said is not known to be so any longer */
+
+        ngx_fed_roster_snapshot(watch, &old);
+        ngx_fed_roster_forget(fcf, watch);
         (void) ngx_fed_roster_retry(fcf, watch, 0);
     }
 
@@ -841,6 +847,8 @@ ngx_fed_roster_unheard(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
     ngx_log_error(NGX_LOG_WARN, fcf->log, 0,
                   "no NOTIFY came for a subscription to a user of \"%V\"",
                   &pair->presentity->domain);
+
+    ngx_fed_roster_gone(fcf, pair, &old.presence);
 
     if (waits) {
         ngx_memzero(&outcome, sizeof(ngx_fed_outcome_t));
