@@ -438,18 +438,20 @@ ngx_sip_notifier_create(ngx_sip_subscribe_t *sub)
         return;
     }
 
+    if (rc == NGX_OK) {
+        dialog = ngx_fed_dialog_add(fcf, watch, sub->texts);
+        rc = dialog ? NGX_OK : NGX_ERROR;
+    }
+
     if (rc == NGX_OK && sub->expires) {
         sub->todo = ngx_fed_roster_watch(fcf, watch);
 
         if (sub->todo & NGX_FED_TODO_REFUSE) {
+            ngx_fed_dialog_free(fcf, dialog);
+            dialog = NULL;
             sub->status = 403;
             rc = NGX_DECLINED;
         }
-    }
-
-    if (rc == NGX_OK) {
-        dialog = ngx_fed_dialog_add(fcf, watch, sub->texts);
-        rc = dialog ? NGX_OK : NGX_ERROR;
     }
 
     if (rc == NGX_OK) {
