@@ -513,7 +513,8 @@ ngx_fed_state_put(u_char *p, ngx_fed_watch_t *watch)
         /* what is not there yet, or ends, will not be there */
 
         if (dialog->reason || dialog->len[NGX_FED_TEXT_TAG] == 0
-            || p - start > NGX_FED_STATE_RECORD)
+            || p - start + sizeof(ngx_fed_state_dialog_t)
+               > NGX_FED_STATE_RECORD)
         {
             continue;
         }
