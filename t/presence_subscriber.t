@@ -25,7 +25,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(102);
+	->has_daemon('openssl')->plan(103);
 
 my $g = Test::Nginx::Gateway->new($t, zone => '4m', federation => <<'EOF');
         notify_timeout 2s;
@@ -435,6 +435,19 @@ for my $code (200, 481, 500) {
 		ok($p->none(0.7) && $d->none(0), 'no retry');
 	});
 }
+
+case('PA-26: unsubscribe, the NOTIFY is ahead of the answer', sub {
+	my ($u, $r, $p, $d) = granted($TWO, refresh => 0);
+	ask($u, $r, 'unsubscribe');
+	is($d->next()->header('Expires'), 0, 'SUBSCRIBE');
+	is($d->notified('terminated;reason=timeout', $OPEN)->code(), 200,
+		'final NOTIFY');
+	$d->reply(200, 'Expires: 0');
+	is(told_all($u, 2), "unavailable $r/a, unavailable $r/b", 'unavailable');
+	is($hub->told($u), "unsubscribed $r", 'unsubscribed');
+	ok($hub->quiet(to => $u), 'once');
+	ok($d->none(0) && $p->none(0), 'nothing to SIP');
+});
 
 case('PA-26: unsubscribe, pending', sub {
 	my ($u, $r, $p) = pair(notify => 'pending');

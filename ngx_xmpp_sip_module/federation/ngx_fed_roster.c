@@ -1291,6 +1291,16 @@ ngx_fed_roster_rest(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch)
 
     now = ngx_current_msec;
 
+    /*
+     * the answer to a SUBSCRIBE may come after the NOTIFY that it brought
+     * about; but if its process is gone, it does not come
+     */
+
+    if (watch->owed) {
+        ngx_fed_watch_due(fcf, watch, now + 2 * fcf->transaction_timeout);
+        return 1;
+    }
+
     switch (watch->state) {
 
     case NGX_FED_WATCH_GRANTED:
@@ -1353,6 +1363,10 @@ ngx_fed_roster_due(ngx_fed_conf_t *fcf, ngx_fed_key_t *id, uint64_t tag)
 
     if (watch) {
         ngx_fed_watch_due(fcf, watch, 0);
+
+        if (watch->dialogs == NULL) {
+            watch->owed = 0;
+        }
 
         if (watch->sip) {
             again = (watch->stale && watch->dialogs);

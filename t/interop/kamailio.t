@@ -25,9 +25,10 @@ use Test::Nginx::XMPP;
 select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
+Test::Nginx::Interop::need(qw/ kamailio linphonec /);
+
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->has_daemon('kamailio')
-	->has_daemon('linphonec')->plan(28);
+	->has_daemon('openssl')->plan(28);
 
 my $d = $t->testdir();
 my $ca = Test::Nginx::CA->new($d);

@@ -24,12 +24,10 @@ use Test::Nginx::Interop::Presence;
 select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
-plan(skip_all => 'no python3 with slixmpp')
-	unless defined Test::Nginx::Interop::python();
+Test::Nginx::Interop::need(qw/ erl kamailio presence slixmpp /);
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->has_daemon('erl')
-	->has_daemon('kamailio')->plan(84);
+	->has_daemon('openssl')->plan(84);
 
 my $i = Test::Nginx::Interop::Presence->new($t, 'ejabberd', 'rules');
 

@@ -24,12 +24,10 @@ use Test::Nginx::Interop::Presence;
 select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
-plan(skip_all => 'no python3 with slixmpp')
-	unless defined Test::Nginx::Interop::python();
+Test::Nginx::Interop::need(qw/ prosody kamailio presence linphonec slixmpp /);
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->has_daemon('prosody')
-	->has_daemon('kamailio')->has_daemon('linphonec')->plan(21);
+	->has_daemon('openssl')->plan(21);
 
 my $i = Test::Nginx::Interop::Presence->new($t, 'prosody', 'active');
 

@@ -23,11 +23,10 @@ use Test::Nginx::Interop::Server;
 select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
-plan(skip_all => 'no python3 with slixmpp')
-	unless defined Test::Nginx::Interop::python();
+Test::Nginx::Interop::need(qw/ prosody slixmpp /);
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->has_daemon('prosody')->plan(36);
+	->has_daemon('openssl')->plan(36);
 
 my $i = Test::Nginx::Interop::Server->new($t, 'prosody', 'external');
 

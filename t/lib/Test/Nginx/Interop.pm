@@ -13,6 +13,7 @@ use File::Path qw/ make_path /;
 use File::Spec;
 use IO::Socket::INET;
 use POSIX qw//;
+use Test::More ();
 
 use Test::Nginx;
 use Test::Nginx::Peers;
@@ -41,6 +42,40 @@ sub python {
 	}
 
 	return;
+}
+
+# skips the test if one of these is not here: a program, slixmpp, or presence,
+# the modules of Kamailio; but fails it where CI says that all has to be there
+
+sub need {
+	my @missing = grep {
+		$_ eq 'slixmpp' ? !defined python()
+		: $_ eq 'presence' ? !_kamailio_has(qw/ presence presence_xml
+			db_sqlite /)
+		: !_program($_)
+	} @_;
+
+	return unless @missing;
+
+	my $why = 'no ' . join(', ', @missing);
+
+	die "$why, run misc/deps test\n" if $ENV{CI};
+	Test::More::plan(skip_all => $why);
+}
+
+sub _program {
+	my ($name) = @_;
+	return grep { -x "$_/$name" } File::Spec->path();
+}
+
+sub _kamailio_modules {
+	return (glob('/usr/lib/*/kamailio/modules'),
+		'/usr/lib/kamailio/modules')[0];
+}
+
+sub _kamailio_has {
+	my $dir = _kamailio_modules();
+	return !grep { ! -e "$dir/$_.so" } @_;
 }
 
 # starts a program as a daemon of the test, its output goes to a file
@@ -359,8 +394,7 @@ EOF
 EOF
 	}
 
-	my ($mpath) = (glob('/usr/lib/*/kamailio/modules'),
-		'/usr/lib/kamailio/modules');
+	my $mpath = _kamailio_modules();
 	my $users = join('|', @{$a{users}});
 
 	my ($modules, $dispatch, $routes) = $a{presence}
