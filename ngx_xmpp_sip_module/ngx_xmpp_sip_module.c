@@ -864,6 +864,14 @@ ngx_xmpp_sip_init_federation(ngx_conf_t *cf, ngx_fed_conf_t *fcf)
         return NGX_CONF_ERROR;
     }
 
+    if (fcf->notify_timeout == 0) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"notify_timeout\" of federation \"%V\" in %s:%ui "
+                      "must not be 0: no NOTIFY would ever be in time",
+                      &fcf->name, fcf->file, fcf->line);
+        return NGX_CONF_ERROR;
+    }
+
     if (fcf->stanza_size < 10000 || fcf->sip_header_size < 16384) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"%s\" of federation \"%V\" in %s:%ui is too small: "

@@ -94,6 +94,7 @@ typedef struct {
 
 
 static ngx_msec_t ngx_fed_state_manager(void *data);
+static ngx_uint_t ngx_fed_state_is_ours(ngx_fed_conf_t *fcf);
 static u_char *ngx_fed_state_name(ngx_fed_conf_t *fcf, const char *name);
 static ngx_int_t ngx_fed_state_write(ngx_fed_conf_t *fcf, const char *name,
     ngx_log_t *log);
@@ -206,7 +207,7 @@ ngx_fed_state_manager(void *data)
     changes = ngx_fed_zone_watches(fcf)->changes;
     ngx_fed_zone_unlock(fcf);
 
-    if (changes == fcf->state_saved) {
+    if (changes == fcf->state_saved && ngx_fed_state_is_ours(fcf)) {
         return fcf->state_interval;
     }
 
@@ -224,6 +225,36 @@ ngx_fed_state_manager(void *data)
     took = ngx_current_msec - start;
 
     return ngx_max(fcf->state_interval, 10 * took);
+}
+
+
+/*
+ * Tells whether the file is the one that this process wrote: a worker that
+ * ends with the zone of a configuration before may have replaced it.
+ */
+
+static ngx_uint_t
+ngx_fed_state_is_ours(ngx_fed_conf_t *fcf)
+{
+    u_char           *name;
+    ngx_uint_t        ours;
+    ngx_file_info_t   fi;
+
+    if (fcf->state_uniq == 0) {
+        return 1;
+    }
+
+    name = ngx_fed_state_name(fcf, NGX_FED_STATE_NAME);
+    if (name == NULL) {
+        return 1;
+    }
+
+    ours = (ngx_file_info(name, &fi) != NGX_FILE_ERROR
+            && ngx_file_uniq(&fi) == fcf->state_uniq);
+
+    ngx_free(name);
+
+    return ours;
 }
 
 
@@ -269,6 +300,7 @@ ngx_fed_state_write(ngx_fed_conf_t *fcf, const char *name, ngx_log_t *log)
 {
     u_char                *to;
     ngx_int_t              rc;
+    ngx_file_info_t        fi;
     ngx_fed_state_file_t   file;
 
     ngx_memzero(&file, sizeof(ngx_fed_state_file_t));
@@ -299,6 +331,10 @@ ngx_fed_state_write(ngx_fed_conf_t *fcf, const char *name, ngx_log_t *log)
         ngx_log_error(NGX_LOG_CRIT, log, ngx_errno,
                       "fsync() of \"%s\" failed", file.name);
         rc = NGX_ERROR;
+    }
+
+    if (rc == NGX_OK && ngx_fd_info(file.fd, &fi) != NGX_FILE_ERROR) {
+        fcf->state_uniq = ngx_file_uniq(&fi);
     }
 
     if (ngx_close_file(file.fd) == NGX_FILE_ERROR) {
