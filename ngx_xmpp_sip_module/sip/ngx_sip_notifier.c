@@ -49,6 +49,8 @@ typedef struct {
 } ngx_sip_notify_t;
 
 
+static void ngx_sip_notifier_forbid(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id,
+    ngx_sip_msg_t *msg);
 static ngx_int_t ngx_sip_notifier_check(ngx_sip_subscribe_t *sub,
     ngx_sip_refusal_t *refusal);
 static ngx_uint_t ngx_sip_notifier_accepts(ngx_sip_msg_t *msg);
@@ -168,6 +170,11 @@ ngx_sip_notifier_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 
         if (result != NGX_FED_ACCEPTED) {
             ngx_fed_event_fail(ev, result, text);
+
+            if (result == NGX_FED_REFUSED) {
+                ngx_sip_notifier_forbid(conn->ctx, &sub.pair.id, msg);
+            }
+
             return;
         }
     }
@@ -180,6 +187,37 @@ ngx_sip_notifier_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     }
 
     ngx_sip_notifier_answer(&sub);
+}
+
+
+/* Policy forbids what it has allowed before: the watcher sees no more. */
+
+static void
+ngx_sip_notifier_forbid(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id,
+    ngx_sip_msg_t *msg)
+{
+    uint64_t           tag;
+    ngx_fed_watch_t   *watch;
+    ngx_fed_dialog_t  *dialog;
+
+    if (ngx_sip_dialog_tag(&msg->to.tag, &tag) != NGX_OK) {
+        return;
+    }
+
+    ngx_fed_zone_lock(ctx->conf);
+
+    watch = ngx_fed_watch_find(ctx->conf, id);
+    dialog = (watch && watch->sip) ? ngx_fed_dialog_find(watch, tag) : NULL;
+
+    if (dialog && dialog->reason == NGX_FED_END_NONE) {
+        dialog->reason = NGX_FED_END_REJECTED;
+    }
+
+    ngx_fed_zone_unlock(ctx->conf);
+
+    if (dialog) {
+        ngx_sip_notifier_run(ctx, id, tag);
+    }
 }
 
 

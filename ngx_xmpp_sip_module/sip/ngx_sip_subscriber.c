@@ -77,6 +77,8 @@ typedef struct {
 } ngx_sip_notified_t;
 
 
+static void ngx_sip_subscriber_forbid(ngx_sip_ctx_t *ctx,
+    ngx_fed_pair_t *pair, uint64_t tag);
 static ngx_int_t ngx_sip_subscriber_read(ngx_sip_notified_t *ntf,
     ngx_sip_refusal_t *refusal);
 static ngx_int_t ngx_sip_subscriber_state(ngx_sip_notified_t *ntf);
@@ -192,10 +194,14 @@ ngx_sip_subscriber_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
         result = ngx_fed_event_admit(ev, &text);
 
         if (result != NGX_FED_ACCEPTED) {
-            ngx_fed_event_fail(ev, result, text);
-
             refusal.status = 403;
             ngx_sip_respond(conn, msg, &ntf.key, &refusal);
+
+            if (result == NGX_FED_REFUSED) {
+                ngx_sip_subscriber_forbid(conn->ctx, &ntf.pair, ntf.tag);
+            }
+
+            ngx_fed_event_fail(ev, result, text);
             return;
         }
 
@@ -229,6 +235,40 @@ ngx_sip_subscriber_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     ngx_sip_subscriber_tell(&ntf);
 
     ngx_fed_event_accept(ev);
+}
+
+
+/* Policy forbids what it has allowed before: the watcher sees no more. */
+
+static void
+ngx_sip_subscriber_forbid(ngx_sip_ctx_t *ctx, ngx_fed_pair_t *pair,
+    uint64_t tag)
+{
+    ngx_fed_conf_t    *fcf;
+    ngx_fed_watch_t   *watch;
+    ngx_fed_dialog_t  *dialog;
+
+    fcf = ctx->conf;
+
+    ngx_fed_zone_lock(fcf);
+
+    watch = ngx_fed_watch_find(fcf, &pair->id);
+    dialog = (watch && !watch->sip) ? ngx_fed_dialog_find(watch, tag) : NULL;
+
+    if (dialog && dialog->reason == NGX_FED_END_NONE) {
+        dialog->reason = NGX_FED_END_TIMEOUT;
+        dialog->forced = 1;
+        ngx_fed_dialog_due(fcf, dialog, ngx_current_msec);
+
+    } else {
+        dialog = NULL;
+    }
+
+    ngx_fed_zone_unlock(fcf);
+
+    if (dialog) {
+        ngx_fed_roster_lost(fcf, pair);
+    }
 }
 
 
