@@ -686,14 +686,24 @@ ngx_fed_roster_notified(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair,
                 r->stamp = ngx_time();
                 mask |= (ngx_uint_t) 1 << i;
             }
-
-            if (was) {
-                was->available = 0;
-            }
         }
 
         watch->known = (ngx_fed_watch_set_presence(fcf, watch, presence)
                         == NGX_OK);
+
+        /* what is not remembered is not told, as its end would not be either */
+
+        if (!watch->known) {
+            presence->n = 0;
+        }
+
+        for (i = 0; i < presence->n; i++) {
+            was = ngx_fed_presence_find(&old.presence,
+                                        &presence->resources[i].name);
+            if (was) {
+                was->available = 0;
+            }
+        }
     }
 
     ngx_fed_zone_unlock(fcf);
