@@ -1055,7 +1055,9 @@ ngx_fed_roster_watch(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch)
     watch->state = NGX_FED_WATCH_PENDING;
     watch->asked = now;
 
-    ngx_fed_watch_changed(fcf);
+    /* of a grant before, if a dialog of that time has not ended yet */
+
+    ngx_fed_roster_forget(fcf, watch);
 
     return NGX_FED_TODO_SUBSCRIBE;
 }

@@ -438,18 +438,20 @@ ngx_sip_notifier_create(ngx_sip_subscribe_t *sub)
         return;
     }
 
+    if (rc == NGX_OK) {
+        dialog = ngx_fed_dialog_add(fcf, watch, sub->texts);
+        rc = dialog ? NGX_OK : NGX_ERROR;
+    }
+
     if (rc == NGX_OK && sub->expires) {
         sub->todo = ngx_fed_roster_watch(fcf, watch);
 
         if (sub->todo & NGX_FED_TODO_REFUSE) {
+            ngx_fed_dialog_free(fcf, dialog);
+            dialog = NULL;
             sub->status = 403;
             rc = NGX_DECLINED;
         }
-    }
-
-    if (rc == NGX_OK) {
-        dialog = ngx_fed_dialog_add(fcf, watch, sub->texts);
-        rc = dialog ? NGX_OK : NGX_ERROR;
     }
 
     if (rc == NGX_OK) {
@@ -873,6 +875,7 @@ ngx_sip_notifier_run(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id, uint64_t tag)
     {
         dialog->nonce = 0;
         dialog->dirty = 1;
+        dialog->forced = 1;
         goto nothing;
     }
 
@@ -906,12 +909,13 @@ ngx_sip_notifier_end(ngx_sip_client_t *client, ngx_fed_watch_t *watch,
 {
     u_char              buf[64], *p;
     ngx_str_t           state;
-    ngx_uint_t          todo;
+    ngx_uint_t          poll, todo;
     ngx_fed_conf_t     *fcf;
     ngx_sip_dialog_t    copy;
     ngx_fed_presence_t  presence;
 
     fcf = client->ctx->conf;
+    poll = dialog->poll;
     todo = 0;
 
     p = ngx_sprintf(buf, "terminated;reason=%V",
@@ -946,7 +950,11 @@ ngx_sip_notifier_end(ngx_sip_client_t *client, ngx_fed_watch_t *watch,
 
     ngx_fed_zone_unlock(fcf);
 
-    ngx_fed_roster_todo(fcf, &copy.pair, todo);
+    /* a poller has not been there */
+
+    if (!poll) {
+        ngx_fed_roster_todo(fcf, &copy.pair, todo);
+    }
 
     ngx_sip_notifier_send(client, &copy, &state, &presence);
 }
@@ -1016,9 +1024,14 @@ ngx_sip_notifier_closed(ngx_fed_presence_t *presence)
     for (i = 0; i < presence->n; i++) {
         r = &presence->resources[i];
 
+        if (!r->available) {
+            continue;
+        }
+
         r->available = 0;
         r->show = NGX_FED_SHOW_NONE;
         r->priority = NGX_FED_NO_PRIORITY;
+        r->nstatuses = 0;
     }
 }
 
