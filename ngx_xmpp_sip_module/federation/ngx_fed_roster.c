@@ -144,6 +144,8 @@ ngx_fed_roster_subscribe(ngx_fed_event_t *ev, ngx_fed_pair_t *pair)
     fcf = ev->conf;
     snapshot.presence.n = 0;
 
+    ngx_str_null(&ev->to.resource);
+
     ngx_fed_zone_lock(fcf);
 
     watch = ngx_fed_watch_find(fcf, &pair->id);
@@ -620,9 +622,12 @@ ngx_fed_roster_snapshot(ngx_fed_watch_t *watch, ngx_fed_snapshot_t *snapshot)
 {
     size_t  len;
 
-    len = watch->presence ? watch->presence_len : 0;
+    len = 0;
 
-    ngx_memcpy(snapshot->packed, watch->presence, len);
+    if (watch->presence) {
+        len = watch->presence_len;
+        ngx_memcpy(snapshot->packed, watch->presence, len);
+    }
 
     if (ngx_fed_presence_unpack(snapshot->packed, len, &snapshot->presence)
         != NGX_OK)
@@ -806,7 +811,9 @@ ngx_fed_roster_lost(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
 
     watch = ngx_fed_watch_find(fcf, &pair->id);
 
-    if (watch == NULL) {
+    /* there may be another dialog by now */
+
+    if (watch == NULL || ngx_fed_watch_live(watch)) {
         ngx_fed_zone_unlock(fcf);
         return;
     }
@@ -860,7 +867,10 @@ ngx_fed_roster_unheard(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
         outcome.result = NGX_FED_TIMEOUT;
 
         fcf->xmpp->refused(fcf, pair->presentity, pair->watcher, &outcome);
+        return;
     }
+
+    ngx_fed_roster_lost(fcf, pair);
 }
 
 
@@ -963,8 +973,8 @@ ngx_fed_roster_active(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
     watch = ngx_fed_watch_find(fcf, &pair->id);
 
     return watch
-           && ngx_fed_seconds() - watch->seen
-              < ngx_fed_in_seconds(fcf->presence_idle);
+           && (int32_t) (ngx_fed_seconds() - watch->seen)
+              < (int32_t) ngx_fed_in_seconds(fcf->presence_idle);
 }
 
 
@@ -1291,7 +1301,7 @@ ngx_fed_roster_rest(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch)
 
     ngx_fed_watch_changed(fcf);
 
-    if (watch->dialogs) {
+    if (watch->dialogs || watch->owed) {
         return 1;
     }
 
@@ -1440,11 +1450,18 @@ ngx_fed_roster_again(ngx_fed_conf_t *fcf, ngx_fed_key_t *id)
         rc = ngx_fed_watch_pair(fcf, pool, watch, &pair);
         sip = watch->sip;
 
+        watch->stale = 0;
+
         if (rc == NGX_OK && !sip && !ngx_fed_roster_active(fcf, &pair)) {
             rc = NGX_DECLINED;
-        }
 
-        watch->stale = 0;
+            /* who comes back asks again */
+
+            if (watch->state == NGX_FED_WATCH_PENDING) {
+                watch->state = NGX_FED_WATCH_NONE;
+                (void) ngx_fed_roster_rest(fcf, watch);
+            }
+        }
     }
 
     ngx_fed_zone_unlock(fcf);
