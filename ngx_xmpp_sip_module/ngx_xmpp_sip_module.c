@@ -1563,7 +1563,9 @@ ngx_xmpp_sip_exit_process(ngx_cycle_t *cycle)
     for (i = 0; i < smcf->federations.nelts; i++) {
         fcf[i]->xmpp->exit_process(fcf[i]);
         fcf[i]->sip->exit_process(fcf[i]);
-        ngx_fed_zone_exit_process(fcf[i]);
-        ngx_fed_state_exit(fcf[i]);
+
+        if (ngx_fed_zone_exit_process(fcf[i])) {
+            ngx_fed_state_exit(fcf[i]);
+        }
     }
 }

@@ -11,6 +11,7 @@ use warnings;
 use strict;
 
 use Test::More;
+use Compress::Raw::Zlib qw/crc32/;
 
 BEGIN { use FindBin; chdir($FindBin::Bin); }
 
@@ -25,7 +26,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(40);
+	->has_daemon('openssl')->plan(43);
 my $d = $t->testdir();
 
 my $g = Test::Nginx::Gateway->new($t, zone => '4m', federation => <<"EOF");
@@ -97,6 +98,24 @@ is($pending->notify(undef, 'active')->state(), 'active', 'late grant');
 slay();
 
 my $good = $t->read_file('state/state');
+
+# a time that is none: a dialog has to end some day
+
+my $long = substr($good, 0, -4);
+my $tag = quotemeta pack 'Q', hex $w->{remote_tag};
+
+is($long =~ s/($tag).{8}/$1 . pack 'q', 1 << 62/es, 1, 'dialog in the file');
+$t->write_file('state/state', $long . pack 'L', crc32($long));
+start();
+ok($x->presence(undef, to => 'u1@x.test', type => 'probe'), 'restored');
+$hub->{silent} = 1;
+ask('u1@x.test/a', 'r1@s.test');
+ask('u1@x.test/b', 'r1@s.test');
+cmp_ok($w->notify_line('ID-a:open ID-b:open')->state_param('expires'), '<=',
+	86400, 'a day at most');
+$hub->forgive();
+slay();
+
 
 my %bad = (
 	'cut off' => substr($good, 0, length($good) - 7),

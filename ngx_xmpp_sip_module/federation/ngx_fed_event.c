@@ -18,6 +18,8 @@
 
 static ngx_fed_outcome_e ngx_fed_event_policy(ngx_fed_event_t *ev,
     const char **text);
+static ngx_uint_t ngx_fed_event_counted(ngx_fed_event_t *ev);
+static ngx_uint_t ngx_fed_event_ends(ngx_fed_event_t *ev);
 static ngx_int_t ngx_fed_event_permitted(ngx_fed_event_t *ev);
 static ngx_int_t ngx_fed_event_session(ngx_fed_event_t *ev);
 static ngx_int_t ngx_fed_event_detach(ngx_fed_event_t *ev,
@@ -167,10 +169,8 @@ ngx_fed_event_policy(ngx_fed_event_t *ev, const char **text)
         return NGX_FED_REFUSED;
     }
 
-    /* a presence that is lost is one that is wrong from then on */
-
-    rc = (ev->kind == NGX_FED_PRESENCE)
-         ? NGX_OK : ngx_fed_zone_admit(fcf, ev->from_domain, &ev->from.domain);
+    rc = ngx_fed_event_counted(ev)
+         ? ngx_fed_zone_admit(fcf, ev->from_domain, &ev->from.domain) : NGX_OK;
 
     if (rc == NGX_BUSY) {
         *text = "too many events from this domain";
@@ -182,7 +182,7 @@ ngx_fed_event_policy(ngx_fed_event_t *ev, const char **text)
         return NGX_FED_INTERNAL;
     }
 
-    if (fcf->permit) {
+    if (fcf->permit && !ngx_fed_event_ends(ev)) {
 
         rc = ngx_fed_event_permitted(ev);
 
@@ -197,6 +197,30 @@ ngx_fed_event_policy(ngx_fed_event_t *ev, const char **text)
     }
 
     return NGX_FED_ACCEPTED;
+}
+
+
+/*
+ * Tells whether an event counts against rate=.  A presence, or an answer, that
+ * is lost is one that is wrong from then on.
+ */
+
+static ngx_uint_t
+ngx_fed_event_counted(ngx_fed_event_t *ev)
+{
+    return ev->kind == NGX_FED_MESSAGE
+           || ev->presence == NGX_FED_SUBSCRIBE
+           || ev->presence == NGX_FED_PROBE;
+}
+
+
+/* To end it everybody is free. */
+
+static ngx_uint_t
+ngx_fed_event_ends(ngx_fed_event_t *ev)
+{
+    return ev->presence == NGX_FED_UNSUBSCRIBE
+           || ev->presence == NGX_FED_UNSUBSCRIBED;
 }
 
 

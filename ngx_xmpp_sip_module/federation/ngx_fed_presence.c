@@ -132,7 +132,8 @@ ngx_fed_resource_equal(ngx_fed_resource_t *a, ngx_fed_resource_t *b)
 
 /*
  * Writes a presence in the form that the zone keeps, NGX_FED_PACKED_MAX octets
- * at most: texts, then resources, that have no room are left out.  Returns
+ * at most: texts that have no room are left out, and the last resources if even
+ * their names have none, which are taken out of the presence as well.  Returns
  * the length.
  */
 
@@ -140,6 +141,7 @@ size_t
 ngx_fed_presence_pack(u_char *dst, ngx_fed_presence_t *presence)
 {
     u_char              *p, *last, *count, flags;
+    size_t               rest;
     uint16_t             len;
     uint32_t             stamp;
     ngx_uint_t           i, j;
@@ -149,13 +151,22 @@ ngx_fed_presence_pack(u_char *dst, ngx_fed_presence_t *presence)
     p = dst;
     last = dst + NGX_FED_PACKED_MAX;
 
+    rest = 0;
+
+    for (i = 0; i < presence->n; i++) {
+        rest += NGX_FED_PACKED_RESOURCE + presence->resources[i].name.len;
+    }
+
     for (i = 0; i < presence->n; i++) {
 
         r = &presence->resources[i];
 
         if ((size_t) (last - p) < NGX_FED_PACKED_RESOURCE + r->name.len) {
+            presence->n = i;
             break;
         }
+
+        rest -= NGX_FED_PACKED_RESOURCE + r->name.len;
 
         flags = (u_char) (r->show << NGX_FED_PACKED_SHOW);
 
@@ -188,7 +199,7 @@ ngx_fed_presence_pack(u_char *dst, ngx_fed_presence_t *presence)
             status = &r->statuses[j];
 
             if ((size_t) (last - p) < NGX_FED_PACKED_STATUS + status->lang.len
-                                      + status->text.len
+                                      + status->text.len + rest
                 || status->lang.len > NGX_FED_LANG_LEN)
             {
                 continue;

@@ -144,6 +144,8 @@ ngx_fed_roster_subscribe(ngx_fed_event_t *ev, ngx_fed_pair_t *pair)
     fcf = ev->conf;
     snapshot.presence.n = 0;
 
+    ngx_str_null(&ev->to.resource);
+
     ngx_fed_zone_lock(fcf);
 
     watch = ngx_fed_watch_find(fcf, &pair->id);
@@ -616,9 +618,10 @@ ngx_fed_roster_snapshot(ngx_fed_watch_t *watch, ngx_fed_snapshot_t *snapshot)
 {
     size_t  len;
 
-    len = watch->presence ? watch->presence_len : 0;
+    len = 0;
 
-    if (len) {
+    if (watch->presence) {
+        len = watch->presence_len;
         ngx_memcpy(snapshot->packed, watch->presence, len);
     }
 
@@ -684,14 +687,24 @@ ngx_fed_roster_notified(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair,
                 r->stamp = ngx_time();
                 mask |= (ngx_uint_t) 1 << i;
             }
-
-            if (was) {
-                was->available = 0;
-            }
         }
 
         watch->known = (ngx_fed_watch_set_presence(fcf, watch, presence)
                         == NGX_OK);
+
+        /* what is not remembered is not told, as its end would not be either */
+
+        if (!watch->known) {
+            presence->n = 0;
+        }
+
+        for (i = 0; i < presence->n; i++) {
+            was = ngx_fed_presence_find(&old.presence,
+                                        &presence->resources[i].name);
+            if (was) {
+                was->available = 0;
+            }
+        }
     }
 
     ngx_fed_zone_unlock(fcf);
@@ -794,7 +807,9 @@ ngx_fed_roster_lost(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
 
     watch = ngx_fed_watch_find(fcf, &pair->id);
 
-    if (watch == NULL) {
+    /* there may be another dialog by now */
+
+    if (watch == NULL || ngx_fed_watch_live(watch)) {
         ngx_fed_zone_unlock(fcf);
         return;
     }
@@ -959,8 +974,8 @@ ngx_fed_roster_active(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
     watch = ngx_fed_watch_find(fcf, &pair->id);
 
     return watch
-           && ngx_fed_seconds() - watch->seen
-              < ngx_fed_in_seconds(fcf->presence_idle);
+           && (int32_t) (ngx_fed_seconds() - watch->seen)
+              < (int32_t) ngx_fed_in_seconds(fcf->presence_idle);
 }
 
 
@@ -1051,7 +1066,9 @@ ngx_fed_roster_watch(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch)
     watch->state = NGX_FED_WATCH_PENDING;
     watch->asked = now;
 
-    ngx_fed_watch_changed(fcf);
+    /* of a grant before, if a dialog of that time has not ended yet */
+
+    ngx_fed_roster_forget(fcf, watch);
 
     return NGX_FED_TODO_SUBSCRIBE;
 }
@@ -1448,11 +1465,18 @@ ngx_fed_roster_again(ngx_fed_conf_t *fcf, ngx_fed_key_t *id)
         rc = ngx_fed_watch_pair(fcf, pool, watch, &pair);
         sip = watch->sip;
 
+        watch->stale = 0;
+
         if (rc == NGX_OK && !sip && !ngx_fed_roster_active(fcf, &pair)) {
             rc = NGX_DECLINED;
-        }
 
-        watch->stale = 0;
+            /* who comes back asks again */
+
+            if (watch->state == NGX_FED_WATCH_PENDING) {
+                watch->state = NGX_FED_WATCH_NONE;
+                (void) ngx_fed_roster_rest(fcf, watch);
+            }
+        }
     }
 
     ngx_fed_zone_unlock(fcf);

@@ -20,7 +20,8 @@
 #define NGX_FED_STATE_BAD        "/state.bad-"
 
 #define NGX_FED_STATE_BUFFER     (256 * 1024)
-#define NGX_FED_STATE_RECORD     (64 * 1024)     /* room left for one more */
+#define NGX_FED_STATE_RECORD     (64 * 1024)     /* then no more dialogs */
+#define NGX_FED_STATE_ROOM       (3 * NGX_FED_STATE_RECORD)
 #define NGX_FED_STATE_INTERVAL   5000
 #define NGX_FED_STATE_CSEQ       1024    /* requests that were not recorded */
 
@@ -258,12 +259,12 @@ ngx_fed_state_is_ours(ngx_fed_conf_t *fcf)
 }
 
 
-/* Called in each worker that ends: the last one writes. */
+/* Called in the last worker that ends. */
 
 void
 ngx_fed_state_exit(ngx_fed_conf_t *fcf)
 {
-    if (fcf->state == NULL || !ngx_fed_zone_abandoned(fcf)) {
+    if (fcf->state == NULL) {
         return;
     }
 
@@ -406,15 +407,15 @@ ngx_fed_state_write_all(ngx_fed_conf_t *fcf, ngx_fed_state_file_t *file)
 
             if (watch->node.key != key
                 && file->buf + NGX_FED_STATE_BUFFER - file->pos
-                   < NGX_FED_STATE_RECORD * 2)
+                   < NGX_FED_STATE_ROOM)
             {
                 break;
             }
 
             key = watch->node.key;
 
-            if ((size_t) (file->buf + NGX_FED_STATE_BUFFER - file->pos)
-                >= NGX_FED_STATE_RECORD * 2)
+            if (file->buf + NGX_FED_STATE_BUFFER - file->pos
+                >= NGX_FED_STATE_ROOM)
             {
                 file->pos = ngx_fed_state_put(file->pos, watch);
             }
@@ -764,8 +765,10 @@ ngx_fed_state_load(ngx_fed_conf_t *fcf, ngx_log_t *log, u_char *buf,
     reader.conf = fcf;
     reader.pos = buf + sizeof(ngx_fed_state_header_t);
     reader.last = buf + size;
-    reader.elapsed = (int32_t) ngx_min(ngx_max(ngx_time() - header.time, 0),
-                                       0x3fffffff);
+
+    header.time = ngx_min(ngx_max(header.time, 0), ngx_time());
+
+    reader.elapsed = (int32_t) ngx_min(ngx_time() - header.time, 0x3fffffff);
 
     do {
         rc = ngx_fed_state_get(&reader);
@@ -814,6 +817,7 @@ ngx_fed_state_get(ngx_fed_state_reader_t *reader)
 
     if (reader->last - reader->pos < record.size + record.presence
         || record.len[0] + record.len[1] + record.len[2] > record.size
+        || record.state == NGX_FED_WATCH_NONE
         || record.state > NGX_FED_WATCH_DENIED)
     {
         return NGX_ERROR;
@@ -927,7 +931,8 @@ ngx_fed_state_get_dialog(ngx_fed_state_reader_t *reader, ngx_fed_watch_t *watch)
 
     reader->pos = p;
 
-    left = record.expires - (int64_t) reader->elapsed * 1000;
+    left = ngx_min(record.expires, (int64_t) reader->conf->subscription_max)
+           - (int64_t) reader->elapsed * 1000;
 
     if (watch == NULL || left <= 0) {
         return NGX_OK;

@@ -60,6 +60,7 @@ typedef struct {
 
 
 typedef struct {
+    ngx_pid_t                     pid;
     uint32_t                      nonce;         /* of the process; 0: none */
     uint32_t                      head;
     uint32_t                      tail;
@@ -140,6 +141,7 @@ static ngx_uint_t ngx_fed_zone_forget(ngx_fed_zone_ctx_t *ctx,
     ngx_fed_zone_pair_t *pair, ngx_uint_t slot, ngx_uint_t broken);
 static void ngx_fed_zone_forget_all(ngx_fed_zone_ctx_t *ctx,
     ngx_uint_t slot);
+static ngx_uint_t ngx_fed_zone_slot_alive(ngx_fed_slot_t *slot);
 static void ngx_fed_zone_sweep_handler(ngx_event_t *ev);
 static ngx_uint_t ngx_fed_zone_evict(ngx_fed_zone_ctx_t *ctx);
 static uint64_t ngx_fed_id_mix(uint64_t n);
@@ -365,6 +367,13 @@ ngx_fed_zone_init_process(ngx_fed_conf_t *fcf, ngx_cycle_t *cycle)
 
     ctx->nonce |= 1;
 
+    ctx->sweep.handler = ngx_fed_zone_sweep_handler;
+    ctx->sweep.data = fcf;
+    ctx->sweep.log = cycle->log;
+    ctx->sweep.cancelable = 1;
+
+    ngx_add_timer(&ctx->sweep, NGX_FED_SWEEP);
+
     if (ngx_process_slot >= ngx_fed_neventfds) {
         ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
                       "too many processes: answers that reach another worker "
@@ -389,6 +398,7 @@ ngx_fed_zone_init_process(ngx_fed_conf_t *fcf, ngx_cycle_t *cycle)
 
     slot->head = 0;
     slot->tail = 0;
+    slot->pid = ngx_pid;
     slot->nonce = slot->ring ? ctx->nonce : 0;
 
     ngx_shmtx_unlock(&ctx->shpool->mutex);
@@ -401,13 +411,6 @@ ngx_fed_zone_init_process(ngx_fed_conf_t *fcf, ngx_cycle_t *cycle)
     }
 
     ctx->slot = ngx_process_slot;
-
-    ctx->sweep.handler = ngx_fed_zone_sweep_handler;
-    ctx->sweep.data = fcf;
-    ctx->sweep.log = cycle->log;
-    ctx->sweep.cancelable = 1;
-
-    ngx_add_timer(&ctx->sweep, NGX_FED_SWEEP);
 
     return NGX_OK;
 }
@@ -458,19 +461,23 @@ ngx_fed_zone_listen(ngx_array_t *federations, ngx_cycle_t *cycle)
 }
 
 
-void
+/* Returns whether this was the last worker that knows the zone. */
+
+ngx_uint_t
 ngx_fed_zone_exit_process(ngx_fed_conf_t *fcf)
 {
+    ngx_uint_t           i, n;
     ngx_fed_slot_t      *slot;
     ngx_fed_zone_ctx_t  *ctx;
 
     ctx = fcf->zone_data;
 
     if (ctx == NULL || ctx->slot == NGX_FED_SLOTS) {
-        return;
+        return 0;
     }
 
     slot = &ctx->zone->slots[ctx->slot];
+    n = 0;
 
     ngx_shmtx_lock(&ctx->shpool->mutex);
 
@@ -479,30 +486,23 @@ ngx_fed_zone_exit_process(ngx_fed_conf_t *fcf)
         ngx_fed_zone_forget_all(ctx, ctx->slot);
     }
 
-    ngx_shmtx_unlock(&ctx->shpool->mutex);
-}
-
-
-/* Tells whether no worker is left that knows the zone. */
-
-ngx_uint_t
-ngx_fed_zone_abandoned(ngx_fed_conf_t *fcf)
-{
-    ngx_uint_t           i, n;
-    ngx_fed_zone_ctx_t  *ctx;
-
-    ctx = fcf->zone_data;
-    n = 0;
-
-    ngx_shmtx_lock(&ctx->shpool->mutex);
-
     for (i = 0; i < NGX_FED_SLOTS; i++) {
-        n += (ctx->zone->slots[i].nonce != 0);
+        n += ngx_fed_zone_slot_alive(&ctx->zone->slots[i]);
     }
 
     ngx_shmtx_unlock(&ctx->shpool->mutex);
 
     return n == 0;
+}
+
+
+/* A process that was killed, and not followed by another one, left its nonce. */
+
+static ngx_uint_t
+ngx_fed_zone_slot_alive(ngx_fed_slot_t *slot)
+{
+    return slot->nonce
+           && (kill(slot->pid, 0) == 0 || ngx_errno != NGX_ESRCH);
 }
 
 
@@ -1477,7 +1477,8 @@ ngx_fed_zone_alive(ngx_fed_conf_t *fcf, ngx_uint_t slot, uint32_t nonce)
         return 0;
     }
 
-    return ctx->zone->slots[slot].nonce == nonce;
+    return ctx->zone->slots[slot].nonce == nonce
+           && ngx_fed_zone_slot_alive(&ctx->zone->slots[slot]);
 }
 
 

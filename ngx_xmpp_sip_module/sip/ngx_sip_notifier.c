@@ -913,6 +913,7 @@ ngx_sip_notifier_run(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id, uint64_t tag)
     {
         dialog->nonce = 0;
         dialog->dirty = 1;
+        dialog->forced = 1;
         goto nothing;
     }
 
@@ -946,12 +947,13 @@ ngx_sip_notifier_end(ngx_sip_client_t *client, ngx_fed_watch_t *watch,
 {
     u_char              buf[64], *p;
     ngx_str_t           state;
-    ngx_uint_t          todo;
+    ngx_uint_t          poll, todo;
     ngx_fed_conf_t     *fcf;
     ngx_sip_dialog_t    copy;
     ngx_fed_presence_t  presence;
 
     fcf = client->ctx->conf;
+    poll = dialog->poll;
     todo = 0;
 
     p = ngx_sprintf(buf, "terminated;reason=%V",
@@ -986,7 +988,11 @@ ngx_sip_notifier_end(ngx_sip_client_t *client, ngx_fed_watch_t *watch,
 
     ngx_fed_zone_unlock(fcf);
 
-    ngx_fed_roster_todo(fcf, &copy.pair, todo);
+    /* a poller has not been there */
+
+    if (!poll) {
+        ngx_fed_roster_todo(fcf, &copy.pair, todo);
+    }
 
     ngx_sip_notifier_send(client, &copy, &state, &presence);
 }
@@ -1056,9 +1062,14 @@ ngx_sip_notifier_closed(ngx_fed_presence_t *presence)
     for (i = 0; i < presence->n; i++) {
         r = &presence->resources[i];
 
+        if (!r->available) {
+            continue;
+        }
+
         r->available = 0;
         r->show = NGX_FED_SHOW_NONE;
         r->priority = NGX_FED_NO_PRIORITY;
+        r->nstatuses = 0;
     }
 }
 

@@ -74,6 +74,7 @@ typedef struct {
     unsigned                      other:1;   /* it is about somebody else */
     unsigned                      ending:1;  /* we do not want to know */
     unsigned                      end:1;     /* which must be said yet */
+    unsigned                      owed:1;    /* who ended it waits */
 } ngx_sip_notified_t;
 
 
@@ -108,6 +109,8 @@ static void ngx_sip_subscriber_handler(ngx_sip_client_t *client,
     ngx_fed_outcome_t *outcome, ngx_sip_msg_t *msg);
 static void ngx_sip_subscriber_accepted(ngx_sip_client_t *client,
     ngx_sip_msg_t *msg);
+static ngx_uint_t ngx_sip_subscriber_dropped(ngx_sip_client_t *client,
+    ngx_fed_outcome_t *outcome);
 static ngx_uint_t ngx_sip_subscriber_brief(ngx_sip_client_t *client,
     ngx_fed_outcome_t *outcome);
 static void ngx_sip_subscriber_refused(ngx_sip_client_t *client,
@@ -164,6 +167,7 @@ ngx_sip_subscriber_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     ntf.other = 0;
     ntf.ending = 0;
     ntf.end = 0;
+    ntf.owed = 0;
     ntf.key = ngx_sip_server_key(conn, msg, &msg->method_name);
 
     known = ngx_sip_server_find(conn->ctx, &ntf.key);
@@ -562,6 +566,10 @@ ngx_sip_subscriber_take(ngx_sip_notified_t *ntf, ngx_fed_dialog_t *dialog)
     if (ntf->state == NGX_SIP_STATE_TERMINATED) {
         ngx_fed_dialog_free(fcf, dialog);
 
+        /* the response to what ended it may come later */
+
+        ntf->owed = watch->owed;
+
         if (ntf->ending) {
             (void) ngx_fed_roster_retry(fcf, watch, 1);
         }
@@ -668,6 +676,9 @@ ngx_sip_subscriber_tell(ngx_sip_notified_t *ntf)
 
         if (ntf->end) {
             ngx_sip_subscriber_end(ctx, &ntf->pair.id, ntf->tag, NULL);
+
+        } else if (ntf->owed) {
+            ngx_fed_roster_ended(fcf, &ntf->pair);
         }
 
         return;
@@ -725,12 +736,10 @@ ngx_sip_subscriber_terminated(ngx_sip_notified_t *ntf)
 
         if (active) {
             ngx_sip_subscriber_begin(fcf, &ntf->pair);
-
-        } else {
-            ngx_fed_roster_lost(fcf, &ntf->pair);
+            return;
         }
 
-        return;
+        break;
 
     default:
         break;
@@ -870,7 +879,6 @@ ngx_sip_subscriber_first(ngx_sip_ctx_t *ctx, ngx_fed_pair_t *pair,
     dialog = ngx_fed_dialog_add(fcf, watch, texts);
 
     if (dialog == NULL) {
-        (void) ngx_fed_roster_retry(fcf, watch, 0);
         ngx_fed_zone_unlock(fcf);
         ngx_destroy_pool(client->pool);
         goto failed;
@@ -883,7 +891,6 @@ ngx_sip_subscriber_first(ngx_sip_ctx_t *ctx, ngx_fed_pair_t *pair,
 
     if (ngx_sip_dialog_copy(ctx, client->pool, dialog, &copy) != NGX_OK) {
         ngx_fed_dialog_free(fcf, dialog);
-        (void) ngx_fed_roster_retry(fcf, watch, 0);
         ngx_fed_zone_unlock(fcf);
         ngx_destroy_pool(client->pool);
         goto failed;
@@ -900,6 +907,21 @@ failed:
     ngx_log_error(NGX_LOG_ERR, fcf->log, 0,
                   "no room to subscribe to a user of \"%V\", see \"zone\"",
                   &pair->presentity->domain);
+
+    ngx_fed_zone_lock(fcf);
+
+    watch = ngx_fed_watch_find(fcf, &pair->id);
+
+    if (watch && ngx_fed_watch_live(watch) == NULL) {
+
+        if (ev && watch->state == NGX_FED_WATCH_PENDING && !watch->told) {
+            watch->state = NGX_FED_WATCH_NONE;
+        }
+
+        (void) ngx_fed_roster_retry(fcf, watch, 0);
+    }
+
+    ngx_fed_zone_unlock(fcf);
 
     if (ev) {
         ngx_fed_event_fail(ev, NGX_FED_QUEUE_FULL, "no room");
@@ -1080,6 +1102,10 @@ ngx_sip_subscriber_handler(ngx_sip_client_t *client,
         return;
     }
 
+    if (ngx_sip_subscriber_dropped(client, outcome)) {
+        return;
+    }
+
     if (outcome->result == NGX_FED_SIP_STATUS) {
 
         switch (outcome->status) {
@@ -1152,6 +1178,49 @@ ngx_sip_subscriber_accepted(ngx_sip_client_t *client, ngx_sip_msg_t *msg)
     }
 
     ngx_fed_zone_unlock(fcf);
+}
+
+
+/*
+ * Tells whether a request failed whose dialog was given up meanwhile: that says
+ * nothing of another one, which may have been begun since.
+ */
+
+static ngx_uint_t
+ngx_sip_subscriber_dropped(ngx_sip_client_t *client,
+    ngx_fed_outcome_t *outcome)
+{
+    ngx_uint_t         dropped;
+    ngx_fed_conf_t    *fcf;
+    ngx_fed_watch_t   *watch;
+    ngx_sip_asked_t   *asked;
+    ngx_fed_dialog_t  *dialog;
+
+    fcf = client->ctx->conf;
+    asked = client->data;
+
+    ngx_fed_zone_lock(fcf);
+
+    watch = ngx_fed_watch_find(fcf, &asked->id);
+    dialog = watch ? ngx_fed_dialog_find(watch, asked->tag) : NULL;
+
+    dropped = (dialog && dialog->reason);
+
+    if (dropped
+        && (dialog->len[NGX_FED_TEXT_TAG] == 0 || ngx_sip_dialog_dies(outcome)))
+    {
+        ngx_fed_dialog_free(fcf, dialog);
+        (void) ngx_fed_roster_retry(fcf, watch, 1);
+    }
+
+    ngx_fed_zone_unlock(fcf);
+
+    if (dropped && asked->ev) {
+        asked->ev->told = 1;
+        ngx_sip_subscriber_settle(asked->ev, outcome);
+    }
+
+    return dropped;
 }
 
 
@@ -1457,6 +1526,16 @@ ngx_sip_subscriber_due(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id, uint64_t tag)
         goto done;
     }
 
+    if (watch->state != NGX_FED_WATCH_PENDING
+        && watch->state != NGX_FED_WATCH_GRANTED
+        && dialog->reason == NGX_FED_END_NONE)
+    {
+        /* nobody wants it, and who was to end it did not */
+
+        dialog->reason = NGX_FED_END_TIMEOUT;
+        dialog->forced = 1;
+    }
+
     if (dialog->reason) {
 
         if (live && dialog->forced) {
@@ -1473,6 +1552,14 @@ ngx_sip_subscriber_due(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id, uint64_t tag)
         }
 
         ngx_fed_dialog_free(fcf, dialog);
+
+        if (watch->owed) {
+            ngx_fed_zone_unlock(fcf);
+            ngx_fed_roster_ended(fcf, &pair);
+            ngx_destroy_pool(pool);
+            return;
+        }
+
         (void) ngx_fed_roster_retry(fcf, watch, 0);
         goto done;
     }
