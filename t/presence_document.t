@@ -115,6 +115,10 @@ case('PN-03, PN-12: several resources', sub {
 	ask($u, $r, 'unavailable');
 	is($w->notify()->line(), 'active ID-a:closed ID-b:closed ID-c:closed',
 		'all leave');
+	ok($hub->{x}->presence(undef, type => 'probe', to => $u, from => $r),
+		'is that so?');
+	ask($u, $r, 'unavailable');
+	ok(!$hub->{x}->presence(0.2, type => 'probe', to => $u), 'it is');
 });
 
 case('PN-04: the frame', sub {

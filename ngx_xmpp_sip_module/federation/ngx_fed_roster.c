@@ -474,12 +474,14 @@ ngx_fed_roster_decided(ngx_fed_event_t *ev, ngx_fed_pair_t *pair,
 static void
 ngx_fed_roster_presence(ngx_fed_event_t *ev, ngx_fed_pair_t *pair)
 {
-    ngx_uint_t        changed;
-    ngx_fed_conf_t   *fcf;
-    ngx_fed_watch_t  *watch;
+    ngx_uint_t           changed, todo;
+    ngx_fed_conf_t      *fcf;
+    ngx_fed_watch_t     *watch;
+    ngx_fed_presence_t   presence;
 
     fcf = ev->conf;
     changed = 0;
+    todo = 0;
 
     ngx_fed_zone_lock(fcf);
 
@@ -488,6 +490,20 @@ ngx_fed_roster_presence(ngx_fed_event_t *ev, ngx_fed_pair_t *pair)
     /* without a dialog nobody is told, and nothing kept (RFC 6665, 4.2.1) */
 
     if (watch && watch->state == NGX_FED_WATCH_GRANTED && watch->dialogs) {
+
+        /*
+         * by this Prosody answers the request of a stranger, and on a new
+         * stream it may send that after what the user himself has said since
+         */
+
+        if (ev->presence == NGX_FED_UNAVAILABLE
+            && ev->resource->name.len == 0
+            && ngx_fed_watch_presence(watch, &presence) == NGX_OK
+            && ngx_fed_presence_open(&presence))
+        {
+            todo = NGX_FED_TODO_PROBE;
+        }
+
         changed = ngx_fed_roster_update(fcf, watch, ev);
     }
 
@@ -496,6 +512,8 @@ ngx_fed_roster_presence(ngx_fed_event_t *ev, ngx_fed_pair_t *pair)
     if (changed) {
         fcf->sip->changed(fcf, pair, NGX_FED_END_NONE);
     }
+
+    ngx_fed_roster_todo(fcf, pair, todo);
 
     ngx_fed_event_accept(ev);
 }

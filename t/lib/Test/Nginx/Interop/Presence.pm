@@ -478,7 +478,8 @@ sub mutual {
 	$nurse->quit();
 }
 
-# Linphone behind Kamailio; what it says next of juliet, whom it has as a friend
+# Linphone behind Kamailio; what it says next of juliet, whom it has as a friend,
+# or that she is in a state
 
 sub linphone {
 	my ($self, $user, %a) = @_;
@@ -492,9 +493,10 @@ sub linphone {
 }
 
 sub friend {
-	my ($self, $p, $timeout) = @_;
+	my ($self, $p, $state) = @_;
 
-	my $line = $p->line(qr/Friend "Juliet" .* is \w/, $timeout || 20);
+	$state = '\w' unless defined $state;
+	my $line = $p->line(qr/Friend "Juliet" .* is $state/, 20);
 	return defined $line && $line =~ / is (\w.*?)\s*$/ ? $1 : 'nothing';
 }
 
