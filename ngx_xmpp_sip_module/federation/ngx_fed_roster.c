@@ -450,7 +450,7 @@ ngx_fed_roster_decided(ngx_fed_event_t *ev, ngx_fed_pair_t *pair,
 
     } else {
 
-        /* after a grant he may be asked again, after a denial not for a while */
+        /* he may be asked again after a grant, not after a denial */
 
         watch->state = (state == NGX_FED_WATCH_PENDING) ? NGX_FED_WATCH_DENIED
                                                         : NGX_FED_WATCH_NONE;

@@ -496,7 +496,7 @@ ngx_fed_zone_exit_process(ngx_fed_conf_t *fcf)
 }
 
 
-/* A process that was killed, and not followed by another one, left its nonce. */
+/* A process that was killed, and has no successor, left its nonce. */
 
 static ngx_uint_t
 ngx_fed_zone_slot_alive(ngx_fed_slot_t *slot)

@@ -510,8 +510,8 @@ ngx_sip_users(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_fed_event_t *ev,
  */
 
 static ngx_int_t
-ngx_sip_users_from(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_fed_event_t *ev,
-    ngx_sip_refusal_t *refusal)
+ngx_sip_users_from(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal)
 {
     u_char           safe[256], list[512];
     ngx_int_t        rc;
