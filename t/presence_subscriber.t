@@ -113,7 +113,7 @@ case('PA-04: subscribe when it is granted', sub {
 	is($hub->told($u), "subscribed $r", 'subscribed');
 	is(join(' ', map { $hub->told($u) } 1 .. 2),
 		"available $r/a available $r/b", 'presence');
-	cmp_ok(Test::Nginx::Peers::now() - $start, '<', 0.5, 'at once');
+	cmp_ok(Test::Nginx::Peers::now() - $start, '<', 2, 'at once');
 	$hub->settle_sip($xmpp);
 	ok($p->none(0) && $d->none(0.1), 'no SUBSCRIBE');
 });
@@ -690,7 +690,7 @@ case('PA-44: NOTIFY does not wait for XMPP', sub {
 	my $time = Test::Nginx::Peers::now() - $start;
 	$_->stall(0) for $x->conns();
 	is($code, 200, 'response');
-	cmp_ok($time, '<', 0.5, 'at once');
+	cmp_ok($time, '<', 2, 'at once');
 	is(appeared($u), "available $r/b", 'presence follows');
 });
 
