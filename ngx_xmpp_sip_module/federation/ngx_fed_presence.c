@@ -20,6 +20,16 @@
 #define NGX_FED_PACKED_STATUS     (1 + 2)
 
 
+/* what is empty may be NULL */
+
+#define ngx_fed_presence_same(a, b)                                           \
+    ((a)->len == (b)->len                                                     \
+     && ((a)->len == 0 || ngx_memcmp((a)->data, (b)->data, (b)->len) == 0))
+
+#define ngx_fed_presence_put(dst, str)                                        \
+    ((str)->len ? ngx_cpymem(dst, (str)->data, (str)->len) : (dst))
+
+
 static u_char *ngx_fed_presence_unpack_resource(u_char *p, u_char *last,
     ngx_fed_resource_t *resource);
 
@@ -35,9 +45,7 @@ ngx_fed_presence_find(ngx_fed_presence_t *presence, ngx_str_t *name)
     for (i = 0; i < presence->n; i++) {
         resource = &presence->resources[i];
 
-        if (resource->name.len == name->len
-            && ngx_memcmp(resource->name.data, name->data, name->len) == 0)
-        {
+        if (ngx_fed_presence_same(&resource->name, name)) {
             return resource;
         }
     }
@@ -120,9 +128,8 @@ ngx_fed_resource_equal(ngx_fed_resource_t *a, ngx_fed_resource_t *b)
         s = &a->statuses[i];
         t = &b->statuses[i];
 
-        if (s->lang.len != t->lang.len || s->text.len != t->text.len
-            || ngx_memcmp(s->lang.data, t->lang.data, s->lang.len) != 0
-            || ngx_memcmp(s->text.data, t->text.data, s->text.len) != 0)
+        if (!ngx_fed_presence_same(&s->lang, &t->lang)
+            || !ngx_fed_presence_same(&s->text, &t->text))
         {
             return 0;
         }
@@ -188,7 +195,7 @@ ngx_fed_presence_pack(u_char *dst, ngx_fed_presence_t *presence)
 
         len = (uint16_t) r->name.len;
         p = ngx_cpymem(p, &len, sizeof(uint16_t));
-        p = ngx_cpymem(p, r->name.data, r->name.len);
+        p = ngx_fed_presence_put(p, &r->name);
 
         count = p++;
         *count = 0;
@@ -205,11 +212,11 @@ ngx_fed_presence_pack(u_char *dst, ngx_fed_presence_t *presence)
             }
 
             *p++ = (u_char) status->lang.len;
-            p = ngx_cpymem(p, status->lang.data, status->lang.len);
+            p = ngx_fed_presence_put(p, &status->lang);
 
             len = (uint16_t) status->text.len;
             p = ngx_cpymem(p, &len, sizeof(uint16_t));
-            p = ngx_cpymem(p, status->text.data, status->text.len);
+            p = ngx_fed_presence_put(p, &status->text);
 
             (*count)++;
         }
