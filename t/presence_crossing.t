@@ -25,7 +25,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(14);
+	->has_daemon('openssl')->plan(15);
 
 my $g = Test::Nginx::Gateway->new($t, zone => '4m', federation => <<'EOF');
         notify_timeout 2s;
@@ -42,6 +42,8 @@ my ($x, $s) = ($g->{x}, $g->{s});
 my $hub = Test::Nginx::Presence->new($g);
 my $xmpp = $g->xmpp();
 my $serial = 0;
+
+my ($master) = $t->read_file('nginx.pid') =~ /(\d+)/;
 
 my $OPEN = [{ id => 'ID-a', basic => 'open' }];
 
@@ -202,6 +204,30 @@ case('permit: an end is free, for a user of XMPP who watches', sub {
 	is($hub->told($fu), "unsubscribed $fr", 'unsubscribed');
 });
 
+# a process that waits for a response, and has no successor, is killed
+
+$t->todo_alerts();
+
+case('PB-28: a NOTIFY whose sender is killed after a reload', sub {
+	my ($u, $r, $w) = granted(u => 'k', answer => 0, check => 0);
+	ask("$u/a", $r);
+	$w->notify_line('ID-a:open');
+
+	my ($old) = ($xmpp, $t->reload());
+	ok($old->stream_closed(10), 'reload');
+	$xmpp = $g->xmpp();
+
+	my @ending = grep { slurp("/proc/$_/cmdline") =~ /shutting down/ }
+		split ' ', slurp("/proc/$master/task/$master/children");
+	ok(@ending, 'the old process waits');
+	kill 'KILL', @ending;
+
+	$w->set(answer => 200);
+	Test::Nginx::Peers::idle(0.5);
+	ask("$u/a", $r, undef, show => 'away');
+	is($w->notify_line('ID-a:open:away')->state(), 'active', 'NOTIFY');
+});
+
 undef $_ for $hub, $xmpp, $x, $s;
 
 ###############################################################################
@@ -259,6 +285,12 @@ sub presence {
 
 sub ask {
 	$xmpp->send(presence(@_));
+}
+
+sub slurp {
+	local $/;
+	open my $f, '<', $_[0] or return '';
+	return scalar readline $f;
 }
 
 ###############################################################################

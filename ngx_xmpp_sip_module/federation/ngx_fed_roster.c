@@ -72,6 +72,7 @@ void
 ngx_fed_roster_event(ngx_fed_event_t *ev)
 {
     ngx_fed_pair_t     watches, watched;
+    ngx_fed_watch_t   *watch;
     ngx_fed_address_t  from, to;
 
     /* RFC 6121, 3.1.1: bare JIDs */
@@ -113,19 +114,18 @@ ngx_fed_roster_event(ngx_fed_event_t *ev)
         break;
     }
 
-    ngx_fed_zone_lock(ev->conf);
-
     if (ev->presence == NGX_FED_AVAILABLE) {
-        ngx_fed_watch_t  *watch;
+
+        ngx_fed_zone_lock(ev->conf);
 
         watch = ngx_fed_watch_find(ev->conf, &watches.id);
 
         if (watch) {
             watch->seen = ngx_fed_seconds();
         }
-    }
 
-    ngx_fed_zone_unlock(ev->conf);
+        ngx_fed_zone_unlock(ev->conf);
+    }
 
     ngx_fed_roster_presence(ev, &watched);
 }
@@ -1397,7 +1397,6 @@ ngx_fed_roster_due(ngx_fed_conf_t *fcf, ngx_fed_key_t *id, uint64_t tag)
     watch = ngx_fed_watch_find(fcf, id);
 
     if (watch) {
-        ngx_fed_watch_due(fcf, watch, 0);
 
         if (watch->dialogs == NULL) {
             watch->owed = 0;
@@ -1416,6 +1415,7 @@ ngx_fed_roster_due(ngx_fed_conf_t *fcf, ngx_fed_key_t *id, uint64_t tag)
             again = ngx_fed_roster_turn(fcf, watch);
 
         } else {
+            ngx_fed_watch_due(fcf, watch, 0);
             (void) ngx_fed_roster_rest(fcf, watch);
         }
     }
@@ -1483,10 +1483,13 @@ ngx_fed_roster_again(ngx_fed_conf_t *fcf, ngx_fed_key_t *id)
         rc = ngx_fed_watch_pair(fcf, pool, watch, &pair);
         sip = watch->sip;
 
-        watch->stale = 0;
+        if (rc == NGX_OK && sip) {
+            watch->stale = 0;
+            ngx_fed_watch_due(fcf, watch, 0);
 
-        if (rc == NGX_OK && !sip && !ngx_fed_roster_active(fcf, &pair)) {
+        } else if (rc == NGX_OK && !ngx_fed_roster_active(fcf, &pair)) {
             rc = NGX_DECLINED;
+            ngx_fed_watch_due(fcf, watch, 0);
 
             /* who comes back asks again */
 

@@ -28,6 +28,19 @@ typedef struct {
 } ngx_sip_asked_t;
 
 
+/* what is due of a dialog */
+
+typedef enum {
+    NGX_SIP_DUE_NOTHING = 0,
+    NGX_SIP_DUE_END,
+    NGX_SIP_DUE_ENDED,
+    NGX_SIP_DUE_BEGIN,
+    NGX_SIP_DUE_UNHEARD,
+    NGX_SIP_DUE_LOST,
+    NGX_SIP_DUE_REFRESH
+} ngx_sip_due_e;
+
+
 /* RFC 6665, 4.1.3 */
 
 typedef enum {
@@ -97,6 +110,8 @@ static ngx_sip_client_t *ngx_sip_subscriber_client(ngx_sip_ctx_t *ctx,
     ngx_fed_key_t *id, ngx_fed_event_t *ev, ngx_msec_t expires);
 static void ngx_sip_subscriber_first(ngx_sip_ctx_t *ctx, ngx_fed_pair_t *pair,
     ngx_fed_event_t *ev);
+static void ngx_sip_subscriber_no_room(ngx_fed_conf_t *fcf,
+    ngx_fed_pair_t *pair, ngx_fed_event_t *ev);
 static void ngx_sip_subscriber_last(ngx_sip_ctx_t *ctx, ngx_fed_pair_t *pair,
     ngx_fed_event_t *ev);
 static void ngx_sip_subscriber_end(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id,
@@ -123,6 +138,10 @@ static void ngx_sip_subscriber_lost(ngx_fed_conf_t *fcf,
     ngx_fed_pair_t *pair, ngx_uint_t seconds);
 static ngx_int_t ngx_sip_subscriber_pair(ngx_sip_ctx_t *ctx, ngx_pool_t *pool,
     ngx_fed_key_t *id, ngx_fed_pair_t *pair);
+static ngx_sip_due_e ngx_sip_subscriber_judge(ngx_sip_ctx_t *ctx,
+    ngx_fed_dialog_t *dialog, ngx_fed_pair_t *pair);
+static ngx_sip_due_e ngx_sip_subscriber_judge_end(ngx_fed_conf_t *fcf,
+    ngx_fed_dialog_t *dialog);
 
 
 static ngx_str_t  ngx_sip_subscribe = ngx_string("SUBSCRIBE");
@@ -839,7 +858,8 @@ ngx_sip_subscriber_first(ngx_sip_ctx_t *ctx, ngx_fed_pair_t *pair,
     client = ngx_sip_subscriber_client(ctx, &pair->id, ev,
                                        fcf->subscription_expires);
     if (client == NULL) {
-        goto failed;
+        ngx_sip_subscriber_no_room(fcf, pair, ev);
+        return;
     }
 
     key = ngx_sip_unique(ctx);
@@ -881,7 +901,8 @@ ngx_sip_subscriber_first(ngx_sip_ctx_t *ctx, ngx_fed_pair_t *pair,
     if (dialog == NULL) {
         ngx_fed_zone_unlock(fcf);
         ngx_destroy_pool(client->pool);
-        goto failed;
+        ngx_sip_subscriber_no_room(fcf, pair, ev);
+        return;
     }
 
     dialog->tag = asked->tag;
@@ -893,16 +914,23 @@ ngx_sip_subscriber_first(ngx_sip_ctx_t *ctx, ngx_fed_pair_t *pair,
         ngx_fed_dialog_free(fcf, dialog);
         ngx_fed_zone_unlock(fcf);
         ngx_destroy_pool(client->pool);
-        goto failed;
+        ngx_sip_subscriber_no_room(fcf, pair, ev);
+        return;
     }
 
     ngx_fed_zone_unlock(fcf);
 
     ngx_sip_subscriber_write(client, &copy);
+}
 
-    return;
 
-failed:
+/* Who asked is told, and asks again if he wants to. */
+
+static void
+ngx_sip_subscriber_no_room(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair,
+    ngx_fed_event_t *ev)
+{
+    ngx_fed_watch_t  *watch;
 
     ngx_log_error(NGX_LOG_ERR, fcf->log, 0,
                   "no room to subscribe to a user of \"%V\", see \"zone\"",
@@ -1490,16 +1518,15 @@ ngx_sip_subscriber_pair(ngx_sip_ctx_t *ctx, ngx_pool_t *pool,
 void
 ngx_sip_subscriber_due(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id, uint64_t tag)
 {
-    ngx_msec_t         now, turn;
-    ngx_uint_t         live;
+    ngx_pool_t        *pool;
+    ngx_sip_due_e      due;
     ngx_fed_pair_t     pair;
     ngx_fed_conf_t    *fcf;
-    ngx_pool_t        *pool;
     ngx_fed_watch_t   *watch;
     ngx_fed_dialog_t  *dialog;
 
     fcf = ctx->conf;
-    now = ngx_current_msec;
+    due = NGX_SIP_DUE_NOTHING;
 
     pool = ngx_create_pool(NGX_SIP_DUE_POOL, fcf->log);
     if (pool == NULL) {
@@ -1511,24 +1538,77 @@ ngx_sip_subscriber_due(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id, uint64_t tag)
     watch = ngx_fed_watch_find(fcf, id);
     dialog = (watch && !watch->sip) ? ngx_fed_dialog_find(watch, tag) : NULL;
 
-    if (dialog == NULL
-        || ngx_fed_watch_pair(fcf, pool, watch, &pair) != NGX_OK)
-    {
-        goto done;
+    if (dialog && ngx_fed_watch_pair(fcf, pool, watch, &pair) == NGX_OK) {
+        due = ngx_sip_subscriber_judge(ctx, dialog, &pair);
     }
 
+    ngx_fed_zone_unlock(fcf);
+
+    switch (due) {
+
+    case NGX_SIP_DUE_NOTHING:
+        break;
+
+    case NGX_SIP_DUE_END:
+        ngx_sip_subscriber_end(ctx, id, tag, NULL);
+        break;
+
+    case NGX_SIP_DUE_ENDED:
+        ngx_fed_roster_ended(fcf, &pair);
+        break;
+
+    case NGX_SIP_DUE_BEGIN:
+        ngx_sip_subscriber_begin(fcf, &pair);
+        break;
+
+    case NGX_SIP_DUE_UNHEARD:
+        ngx_fed_roster_unheard(fcf, &pair);
+        break;
+
+    case NGX_SIP_DUE_LOST:
+        ngx_sip_subscriber_lost(fcf, &pair, 0);
+        break;
+
+    case NGX_SIP_DUE_REFRESH:
+        ngx_fed_roster_refresh(fcf, &pair);
+        ngx_sip_subscriber_again(ctx, id, tag, NULL,
+                                 fcf->subscription_expires);
+    }
+
+    ngx_destroy_pool(pool);
+}
+
+
+/*
+ * Tells what is due: if nothing, a later time is set, and if the dialog is
+ * over, it is freed.  The zone is locked.
+ */
+
+static ngx_sip_due_e
+ngx_sip_subscriber_judge(ngx_sip_ctx_t *ctx, ngx_fed_dialog_t *dialog,
+    ngx_fed_pair_t *pair)
+{
+    ngx_msec_t        now, turn;
+    ngx_uint_t        live;
+    ngx_fed_conf_t   *fcf;
+    ngx_fed_watch_t  *watch;
+
+    fcf = ctx->conf;
+    watch = dialog->watch;
+
+    now = ngx_current_msec;
     live = (dialog->len[NGX_FED_TEXT_TAG] != 0);
 
     if (ngx_sip_dialog_claimed(ctx, dialog)
         && now - dialog->sent < fcf->notify_timeout)
     {
         ngx_fed_dialog_due(fcf, dialog, dialog->sent + fcf->notify_timeout);
-        goto done;
+        return NGX_SIP_DUE_NOTHING;
     }
 
-    if (watch->state != NGX_FED_WATCH_PENDING
-        && watch->state != NGX_FED_WATCH_GRANTED
-        && dialog->reason == NGX_FED_END_NONE)
+    if (dialog->reason == NGX_FED_END_NONE
+        && watch->state != NGX_FED_WATCH_PENDING
+        && watch->state != NGX_FED_WATCH_GRANTED)
     {
         /* nobody wants it, and who was to end it did not */
 
@@ -1537,31 +1617,7 @@ ngx_sip_subscriber_due(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id, uint64_t tag)
     }
 
     if (dialog->reason) {
-
-        if (live && dialog->forced) {
-            dialog->forced = 0;
-            ngx_fed_zone_unlock(fcf);
-            ngx_destroy_pool(pool);
-            ngx_sip_subscriber_end(ctx, id, tag, NULL);
-            return;
-        }
-
-        if (now - dialog->sent < fcf->notify_timeout) {
-            ngx_fed_dialog_due(fcf, dialog, dialog->sent + fcf->notify_timeout);
-            goto done;
-        }
-
-        ngx_fed_dialog_free(fcf, dialog);
-
-        if (watch->owed) {
-            ngx_fed_zone_unlock(fcf);
-            ngx_fed_roster_ended(fcf, &pair);
-            ngx_destroy_pool(pool);
-            return;
-        }
-
-        (void) ngx_fed_roster_retry(fcf, watch, 0);
-        goto done;
+        return ngx_sip_subscriber_judge_end(fcf, dialog);
     }
 
     if (!dialog->notified) {
@@ -1569,33 +1625,20 @@ ngx_sip_subscriber_due(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id, uint64_t tag)
         /* Timer N (RFC 6665, 4.1.2.4) */
 
         ngx_fed_dialog_free(fcf, dialog);
-        ngx_fed_zone_unlock(fcf);
-
-        if (live) {
-            ngx_sip_subscriber_begin(fcf, &pair);
-
-        } else {
-            ngx_fed_roster_unheard(fcf, &pair);
-        }
-
-        ngx_destroy_pool(pool);
-        return;
+        return live ? NGX_SIP_DUE_BEGIN : NGX_SIP_DUE_UNHEARD;
     }
 
     if ((ngx_msec_int_t) (dialog->expires - now) <= 0) {
         ngx_fed_dialog_free(fcf, dialog);
-        ngx_fed_zone_unlock(fcf);
-        ngx_sip_subscriber_lost(fcf, &pair, 0);
-        ngx_destroy_pool(pool);
-        return;
+        return NGX_SIP_DUE_LOST;
     }
 
-    if (!ngx_fed_roster_active(fcf, &pair)) {
+    if (!ngx_fed_roster_active(fcf, pair)) {
 
         /* nobody is there to see it: it may expire (RFC 8048, 8.1) */
 
         ngx_fed_dialog_due(fcf, dialog, dialog->expires);
-        goto done;
+        return NGX_SIP_DUE_NOTHING;
     }
 
     if (!dialog->slotted) {
@@ -1604,20 +1647,40 @@ ngx_sip_subscriber_due(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id, uint64_t tag)
         if (turn > now + NGX_SIP_TURN) {
             dialog->slotted = 1;
             ngx_fed_dialog_due(fcf, dialog, turn);
-            goto done;
+            return NGX_SIP_DUE_NOTHING;
         }
     }
 
-    ngx_fed_zone_unlock(fcf);
+    return NGX_SIP_DUE_REFRESH;
+}
 
-    ngx_fed_roster_refresh(fcf, &pair);
-    ngx_sip_subscriber_again(ctx, id, tag, NULL, fcf->subscription_expires);
 
-    ngx_destroy_pool(pool);
-    return;
+/* The dialog is to end, or should have ended. */
 
-done:
+static ngx_sip_due_e
+ngx_sip_subscriber_judge_end(ngx_fed_conf_t *fcf, ngx_fed_dialog_t *dialog)
+{
+    ngx_fed_watch_t  *watch;
 
-    ngx_fed_zone_unlock(fcf);
-    ngx_destroy_pool(pool);
+    watch = dialog->watch;
+
+    if (dialog->len[NGX_FED_TEXT_TAG] && dialog->forced) {
+        dialog->forced = 0;
+        return NGX_SIP_DUE_END;
+    }
+
+    if (ngx_current_msec - dialog->sent < fcf->notify_timeout) {
+        ngx_fed_dialog_due(fcf, dialog, dialog->sent + fcf->notify_timeout);
+        return NGX_SIP_DUE_NOTHING;
+    }
+
+    ngx_fed_dialog_free(fcf, dialog);
+
+    if (watch->owed) {
+        return NGX_SIP_DUE_ENDED;
+    }
+
+    (void) ngx_fed_roster_retry(fcf, watch, 0);
+
+    return NGX_SIP_DUE_NOTHING;
 }
