@@ -20,6 +20,8 @@
 #define NGX_FED_PACKED_STATUS     (1 + 2)
 
 
+static ngx_uint_t ngx_fed_presence_same(ngx_str_t *a, ngx_str_t *b);
+static u_char *ngx_fed_presence_put(u_char *p, ngx_str_t *str);
 static u_char *ngx_fed_presence_unpack_resource(u_char *p, u_char *last,
     ngx_fed_resource_t *resource);
 
@@ -35,9 +37,7 @@ ngx_fed_presence_find(ngx_fed_presence_t *presence, ngx_str_t *name)
     for (i = 0; i < presence->n; i++) {
         resource = &presence->resources[i];
 
-        if (resource->name.len == name->len
-            && ngx_memcmp(resource->name.data, name->data, name->len) == 0)
-        {
+        if (ngx_fed_presence_same(&resource->name, name)) {
             return resource;
         }
     }
@@ -120,15 +120,31 @@ ngx_fed_resource_equal(ngx_fed_resource_t *a, ngx_fed_resource_t *b)
         s = &a->statuses[i];
         t = &b->statuses[i];
 
-        if (s->lang.len != t->lang.len || s->text.len != t->text.len
-            || ngx_memcmp(s->lang.data, t->lang.data, s->lang.len) != 0
-            || ngx_memcmp(s->text.data, t->text.data, s->text.len) != 0)
+        if (!ngx_fed_presence_same(&s->lang, &t->lang)
+            || !ngx_fed_presence_same(&s->text, &t->text))
         {
             return 0;
         }
     }
 
     return 1;
+}
+
+
+/* Strings that are empty may have no data. */
+
+static ngx_uint_t
+ngx_fed_presence_same(ngx_str_t *a, ngx_str_t *b)
+{
+    return a->len == b->len
+           && (a->len == 0 || ngx_memcmp(a->data, b->data, a->len) == 0);
+}
+
+
+static u_char *
+ngx_fed_presence_put(u_char *p, ngx_str_t *str)
+{
+    return str->len ? ngx_cpymem(p, str->data, str->len) : p;
 }
 
 
@@ -177,7 +193,7 @@ ngx_fed_presence_pack(u_char *dst, ngx_fed_presence_t *presence)
 
         len = (uint16_t) r->name.len;
         p = ngx_cpymem(p, &len, sizeof(uint16_t));
-        p = ngx_cpymem(p, r->name.data, r->name.len);
+        p = ngx_fed_presence_put(p, &r->name);
 
         count = p++;
         *count = 0;
@@ -194,11 +210,11 @@ ngx_fed_presence_pack(u_char *dst, ngx_fed_presence_t *presence)
             }
 
             *p++ = (u_char) status->lang.len;
-            p = ngx_cpymem(p, status->lang.data, status->lang.len);
+            p = ngx_fed_presence_put(p, &status->lang);
 
             len = (uint16_t) status->text.len;
             p = ngx_cpymem(p, &len, sizeof(uint16_t));
-            p = ngx_cpymem(p, status->text.data, status->text.len);
+            p = ngx_fed_presence_put(p, &status->text);
 
             (*count)++;
         }

@@ -620,7 +620,13 @@ ngx_fed_roster_snapshot(ngx_fed_watch_t *watch, ngx_fed_snapshot_t *snapshot)
 {
     size_t  len;
 
-    len = watch->presence ? watch->presence_len : 0;
+    snapshot->presence.n = 0;
+
+    if (watch->presence == NULL) {
+        return;
+    }
+
+    len = watch->presence_len;
 
     ngx_memcpy(snapshot->packed, watch->presence, len);
 
@@ -644,9 +650,10 @@ ngx_fed_roster_notified(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair,
     ngx_uint_t           i, told, mask;
     ngx_fed_watch_t     *watch;
     ngx_fed_resource_t  *r, *was;
-    ngx_fed_snapshot_t   old;
+    ngx_fed_snapshot_t   old, new;
 
     mask = 0;
+    new.presence.n = 0;
 
     ngx_fed_zone_lock(fcf);
 
@@ -686,14 +693,26 @@ ngx_fed_roster_notified(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair,
                 r->stamp = ngx_time();
                 mask |= (ngx_uint_t) 1 << i;
             }
-
-            if (was) {
-                was->available = 0;
-            }
         }
 
         watch->known = (ngx_fed_watch_set_presence(fcf, watch, presence)
                         == NGX_OK);
+
+        /*
+         * the first ones of them: what is not kept is not shown, as nobody
+         * would know that it is to be taken back
+         */
+
+        ngx_fed_roster_snapshot(watch, &new);
+
+        for (i = 0; i < new.presence.n; i++) {
+
+            was = ngx_fed_presence_find(&old.presence,
+                                        &presence->resources[i].name);
+            if (was) {
+                was->available = 0;
+            }
+        }
     }
 
     ngx_fed_zone_unlock(fcf);
@@ -707,7 +726,7 @@ ngx_fed_roster_notified(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair,
         return;
     }
 
-    for (i = 0; i < presence->n; i++) {
+    for (i = 0; i < new.presence.n; i++) {
         if (mask & ((ngx_uint_t) 1 << i)) {
             r = &presence->resources[i];
 
@@ -762,6 +781,11 @@ ngx_fed_roster_refused(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
     watch = ngx_fed_watch_find(fcf, &pair->id);
 
     if (watch == NULL || watch->state == NGX_FED_WATCH_NONE) {
+
+        if (watch) {
+            (void) ngx_fed_roster_rest(fcf, watch);
+        }
+
         ngx_fed_zone_unlock(fcf);
         return;
     }
@@ -807,6 +831,28 @@ ngx_fed_roster_lost(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
     ngx_fed_zone_unlock(fcf);
 
     ngx_fed_roster_gone(fcf, pair, &old.presence);
+}
+
+
+/*
+ * No dialog is to follow for now: what was asked for, and not granted, is
+ * forgotten, as who asked will ask again.
+ */
+
+void
+ngx_fed_roster_idle(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
+{
+    ngx_fed_watch_t  *watch;
+
+    ngx_fed_zone_lock(fcf);
+
+    watch = ngx_fed_watch_find(fcf, &pair->id);
+
+    if (watch) {
+        (void) ngx_fed_roster_rest(fcf, watch);
+    }
+
+    ngx_fed_zone_unlock(fcf);
 }
 
 
@@ -1428,11 +1474,12 @@ ngx_fed_roster_again(ngx_fed_conf_t *fcf, ngx_fed_key_t *id)
         rc = ngx_fed_watch_pair(fcf, pool, watch, &pair);
         sip = watch->sip;
 
+        watch->stale = 0;
+
         if (rc == NGX_OK && !sip && !ngx_fed_roster_active(fcf, &pair)) {
+            (void) ngx_fed_roster_rest(fcf, watch);
             rc = NGX_DECLINED;
         }
-
-        watch->stale = 0;
     }
 
     ngx_fed_zone_unlock(fcf);

@@ -39,7 +39,8 @@
 
 
 #define ngx_sip_str_equal(a, b)                                               \
-    ((a)->len == (b)->len && ngx_memcmp((a)->data, (b)->data, (b)->len) == 0)
+    ((a)->len == (b)->len                                                     \
+     && ((a)->len == 0 || ngx_memcmp((a)->data, (b)->data, (b)->len) == 0))
 
 #define ngx_sip_bucket(array, key)                                            \
     (&(array)[(key)->lo & (NGX_SIP_BUCKETS - 1)])
