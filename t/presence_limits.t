@@ -155,6 +155,7 @@ case('full zone, later', sub {
 
 	end($c, splice @all);
 	ask("q$_\@x.test", 'r5@s.test', 'unsubscribe') for 1 .. 300;
+	Test::Nginx::Peers::idle(1.5);
 	$hub->settle();
 
 	my $again = $hub->watcher('late@x.test', from => 'sip:r6@s.test');
@@ -187,38 +188,29 @@ sub seen {
 # new watchers until one is refused
 
 sub fill {
-	my $c = $g->sip(auto => 200);
+	my $c = $hub->connect();
 	my @done;
 
-	while (@done < 20000) {
-		my @q = map { $c->request('SUBSCRIBE', 'sip:f' . (@done + $_)
-			. '@x.test', from => 'sip:f@s.test', headers =>
-			['Event: presence', 'Expires: 3000',
-			'Record-Route: <sip:p.s.test;lr;x=' . 'p' x 900 . '>']) }
-			1 .. 20;
+	while (@done < 5000) {
+		my @w = map { $hub->watcher('f' . (@done + $_) . '@x.test',
+			from => 'sip:f@s.test', record_route =>
+			['<sip:p.s.test;lr;x=' . 'p' x 900 . '>']) } 1 .. 20;
 
-		for (@q) {
-			my $m = $c->response_to($_);
-			diag("x: ".($m ? $m->raw() : "none")) if !$m || $m->code() != 200;
-			return @done if !$m || $m->code() != 200;
-			push @done, [$_, $m];
-		}
+		$_->send_subscribe(conn => $c, expires => 3000) for @w;
+		@w = grep { $_->response()->code() == 200 } @w;
+
+		push @done, @w;
+		return @done if @w < 20;
 	}
 
 	return;
 }
 
 sub end {
-	my ($c, @done) = @_;
+	my ($c, @w) = @_;
 
-	for (@done) {
-		my ($q, $m) = @$_;
-
-		$c->transact('SUBSCRIBE', $q->uri(), from => $q->header('From'),
-			to => $m->header('To'), call_id => $q->call_id(),
-			cseq => $q->cseq() + 1, headers => ['Event: presence',
-			'Expires: 0']);
-	}
+	$_->send_subscribe(conn => $c, expires => 0) for @w;
+	$_->response() for @w;
 }
 
 ###############################################################################
