@@ -126,6 +126,9 @@ case('full zone', sub {
 	ok(Test::Nginx::Peers::wait_until(sub {
 		scalar(() = $x->presences(type => 'error')) }),
 		'subscribe is refused');
+	ok(scalar($t->read_file('error.log') =~
+		/\[warn\].*subscription of a user of "x.test" .*is refused/),
+		'that is logged, too');
 
 	is($w->refresh()->code(), 200, 'refresh');
 	is($w->notify(undef, 'active')->state(), 'active',

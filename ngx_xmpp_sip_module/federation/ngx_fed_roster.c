@@ -26,6 +26,7 @@ typedef struct {
 
 static void ngx_fed_roster_subscribe(ngx_fed_event_t *ev,
     ngx_fed_pair_t *pair);
+static void ngx_fed_roster_full(ngx_fed_event_t *ev);
 static void ngx_fed_roster_forgive(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair);
 static void ngx_fed_roster_unsubscribe(ngx_fed_event_t *ev,
     ngx_fed_pair_t *pair);
@@ -154,7 +155,7 @@ ngx_fed_roster_subscribe(ngx_fed_event_t *ev, ngx_fed_pair_t *pair)
 
     if (watch == NULL) {
         ngx_fed_zone_unlock(fcf);
-        ngx_fed_event_fail(ev, NGX_FED_QUEUE_FULL, "too many subscriptions");
+        ngx_fed_roster_full(ev);
         return;
     }
 
@@ -201,6 +202,22 @@ ngx_fed_roster_subscribe(ngx_fed_event_t *ev, ngx_fed_pair_t *pair)
     }
 
     fcf->sip->send(ev);
+}
+
+
+/* SEC-01, PB-44 */
+
+static void
+ngx_fed_roster_full(ngx_fed_event_t *ev)
+{
+    ngx_log_error(NGX_LOG_WARN, ev->conf->log, 0,
+                  "subscription of a user of \"%V\" to a user of \"%V\" is "
+                  "refused: the zone \"%V\" is full, or there are too many, "
+                  "see \"user_watchers\", \"user_contacts\" and "
+                  "\"domain_subscriptions\"",
+                  &ev->from.domain, &ev->to.domain, &ev->conf->zone_name);
+
+    ngx_fed_event_fail(ev, NGX_FED_QUEUE_FULL, "too many subscriptions");
 }
 
 
@@ -284,8 +301,7 @@ ngx_fed_roster_probe(ngx_fed_event_t *ev, ngx_fed_pair_t *pair)
 
         if (watch == NULL) {
             ngx_fed_zone_unlock(fcf);
-            ngx_fed_event_fail(ev, NGX_FED_QUEUE_FULL,
-                               "too many subscriptions");
+            ngx_fed_roster_full(ev);
             return;
         }
 
