@@ -26,6 +26,7 @@ typedef struct {
 
 static void ngx_fed_roster_subscribe(ngx_fed_event_t *ev,
     ngx_fed_pair_t *pair);
+static void ngx_fed_roster_full(ngx_fed_event_t *ev);
 static void ngx_fed_roster_forgive(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair);
 static void ngx_fed_roster_unsubscribe(ngx_fed_event_t *ev,
     ngx_fed_pair_t *pair);
@@ -156,7 +157,7 @@ ngx_fed_roster_subscribe(ngx_fed_event_t *ev, ngx_fed_pair_t *pair)
 
     if (watch == NULL) {
         ngx_fed_zone_unlock(fcf);
-        ngx_fed_event_fail(ev, NGX_FED_QUEUE_FULL, "too many subscriptions");
+        ngx_fed_roster_full(ev);
         return;
     }
 
@@ -203,6 +204,22 @@ ngx_fed_roster_subscribe(ngx_fed_event_t *ev, ngx_fed_pair_t *pair)
     }
 
     fcf->sip->send(ev);
+}
+
+
+/* SEC-01, PB-44 */
+
+static void
+ngx_fed_roster_full(ngx_fed_event_t *ev)
+{
+    ngx_log_error(NGX_LOG_WARN, ev->conf->log, 0,
+                  "subscription of a user of \"%V\" to a user of \"%V\" is "
+                  "refused: the zone \"%V\" is full, or there are too many, "
+                  "see \"user_watchers\", \"user_contacts\" and "
+                  "\"domain_subscriptions\"",
+                  &ev->from.domain, &ev->to.domain, &ev->conf->zone_name);
+
+    ngx_fed_event_fail(ev, NGX_FED_QUEUE_FULL, "too many subscriptions");
 }
 
 
@@ -286,8 +303,7 @@ ngx_fed_roster_probe(ngx_fed_event_t *ev, ngx_fed_pair_t *pair)
 
         if (watch == NULL) {
             ngx_fed_zone_unlock(fcf);
-            ngx_fed_event_fail(ev, NGX_FED_QUEUE_FULL,
-                               "too many subscriptions");
+            ngx_fed_roster_full(ev);
             return;
         }
 
@@ -791,6 +807,11 @@ ngx_fed_roster_refused(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
     watch = ngx_fed_watch_find(fcf, &pair->id);
 
     if (watch == NULL || watch->state == NGX_FED_WATCH_NONE) {
+
+        if (watch) {
+            (void) ngx_fed_roster_rest(fcf, watch);
+        }
+
         ngx_fed_zone_unlock(fcf);
         return;
     }
@@ -838,6 +859,28 @@ ngx_fed_roster_lost(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
     ngx_fed_zone_unlock(fcf);
 
     ngx_fed_roster_gone(fcf, pair, &old.presence);
+}
+
+
+/*
+ * No dialog is to follow for now: what was asked for, and not granted, is
+ * forgotten, as who asked will ask again.
+ */
+
+void
+ngx_fed_roster_idle(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
+{
+    ngx_fed_watch_t  *watch;
+
+    ngx_fed_zone_lock(fcf);
+
+    watch = ngx_fed_watch_find(fcf, &pair->id);
+
+    if (watch) {
+        (void) ngx_fed_roster_rest(fcf, watch);
+    }
+
+    ngx_fed_zone_unlock(fcf);
 }
 
 

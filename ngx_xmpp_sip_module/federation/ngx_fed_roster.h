@@ -46,6 +46,7 @@ void ngx_fed_roster_notified(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair,
     ngx_fed_presence_t *presence);
 void ngx_fed_roster_refused(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair);
 void ngx_fed_roster_lost(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair);
+void ngx_fed_roster_idle(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair);
 void ngx_fed_roster_unheard(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair);
 void ngx_fed_roster_refresh(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair);
 void ngx_fed_roster_ended(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair);

@@ -24,6 +24,7 @@
 #define NGX_FED_STATE_ROOM       (3 * NGX_FED_STATE_RECORD)
 #define NGX_FED_STATE_INTERVAL   5000
 #define NGX_FED_STATE_CSEQ       1024    /* requests that were not recorded */
+#define NGX_FED_STATE_OLD        0x3fffffff      /* s */
 
 #define NGX_FED_STATE_SIP        0x01
 #define NGX_FED_STATE_KNOWN      0x02
@@ -768,7 +769,8 @@ ngx_fed_state_load(ngx_fed_conf_t *fcf, ngx_log_t *log, u_char *buf,
 
     header.time = ngx_min(ngx_max(header.time, 0), ngx_time());
 
-    reader.elapsed = (int32_t) ngx_min(ngx_time() - header.time, 0x3fffffff);
+    reader.elapsed = (int32_t) ngx_min(ngx_time() - header.time,
+                                       NGX_FED_STATE_OLD);
 
     do {
         rc = ngx_fed_state_get(&reader);
@@ -816,7 +818,8 @@ ngx_fed_state_get(ngx_fed_state_reader_t *reader)
     }
 
     if (reader->last - reader->pos < record.size + record.presence
-        || record.len[0] + record.len[1] + record.len[2] > record.size
+        || record.len[0] == 0 || record.len[1] == 0 || record.len[2] == 0
+        || record.len[0] + record.len[1] + record.len[2] >= record.size
         || record.state == NGX_FED_WATCH_NONE
         || record.state > NGX_FED_WATCH_DENIED)
     {
@@ -868,6 +871,10 @@ ngx_fed_state_restore(ngx_fed_state_reader_t *reader,
     addr[1].domain.len = names + record->size - addr[1].domain.data;
 
     ngx_fed_pair(fcf, &pair, &addr[0], &addr[1]);
+
+    if (ngx_fed_watch_find(fcf, &pair.id)) {
+        return NULL;
+    }
 
     watch = ngx_fed_watch_add(fcf, &pair, record->flags & NGX_FED_STATE_SIP, 1);
 
@@ -931,8 +938,9 @@ ngx_fed_state_get_dialog(ngx_fed_state_reader_t *reader, ngx_fed_watch_t *watch)
 
     reader->pos = p;
 
-    left = ngx_min(record.expires, (int64_t) reader->conf->subscription_max)
-           - (int64_t) reader->elapsed * 1000;
+    left = ngx_min(record.expires,
+                   (int64_t) reader->conf->subscription_max);
+    left = ngx_max(left, 0) - (int64_t) reader->elapsed * 1000;
 
     if (watch == NULL || left <= 0) {
         return NGX_OK;

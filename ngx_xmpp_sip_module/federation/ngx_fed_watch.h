@@ -56,7 +56,8 @@ struct ngx_fed_watch_s {
     ngx_fed_dialog_t             *dialogs;
     u_char                       *names;
     u_char                       *presence;  /* packed, or NULL */
-    uint32_t                      asked;     /* s: authorization, last time */
+    uint32_t                      asked;     /* s: authorization, last time;
+                                                or a dialog ahead of its time */
     uint32_t                      until;     /* s */
     uint32_t                      seen;      /* s: a sign of the watcher */
     uint16_t                      presence_len;

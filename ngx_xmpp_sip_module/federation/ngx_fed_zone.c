@@ -90,6 +90,7 @@ typedef struct {
     ngx_atomic_t                  counts[NGX_FED_KINDS][2][NGX_FED_COUNTS];
 
     ngx_fed_slot_t                slots[NGX_FED_SLOTS];
+    u_char                       *rings;         /* spare ones, linked */
 } ngx_fed_zone_t;
 
 
@@ -113,6 +114,7 @@ typedef struct {
 /* a worker's own */
 
 typedef struct {
+    ngx_cycle_t                  *cycle;
     ngx_fed_zone_t               *zone;
     ngx_slab_pool_t              *shpool;
     ngx_uint_t                    slot;          /* NGX_FED_SLOTS: none */
@@ -126,6 +128,8 @@ typedef struct {
 static ngx_int_t ngx_fed_zone_init(ngx_shm_zone_t *shm_zone, void *data);
 static ngx_int_t ngx_fed_zone_create_secret(ngx_fed_conf_t *fcf,
     ngx_fed_zone_t *zone);
+static void ngx_fed_zone_rings(ngx_fed_zone_ctx_t *ctx, size_t size);
+static u_char *ngx_fed_zone_ring(ngx_fed_zone_ctx_t *ctx);
 static void ngx_fed_zone_eventfd_handler(ngx_event_t *rev);
 static ngx_uint_t ngx_fed_zone_take(ngx_fed_conf_t *fcf,
     ngx_fed_leg_t **leg, ngx_fed_answer_t *answer);
@@ -162,6 +166,8 @@ char *
 ngx_fed_zone_add(ngx_conf_t *cf, ngx_fed_conf_t *fcf, ngx_str_t *name,
     ssize_t size)
 {
+    ngx_fed_zone_ctx_t  *ctx;
+
     fcf->shm_zone = ngx_shared_memory_add(cf, name, size, &ngx_xmpp_sip_module);
     if (fcf->shm_zone == NULL) {
         return NGX_CONF_ERROR;
@@ -173,11 +179,14 @@ ngx_fed_zone_add(ngx_conf_t *cf, ngx_fed_conf_t *fcf, ngx_str_t *name,
         return NGX_CONF_ERROR;
     }
 
-    fcf->zone_data = ngx_pcalloc(cf->pool, sizeof(ngx_fed_zone_ctx_t));
-    if (fcf->zone_data == NULL) {
+    ctx = ngx_pcalloc(cf->pool, sizeof(ngx_fed_zone_ctx_t));
+    if (ctx == NULL) {
         return NGX_CONF_ERROR;
     }
 
+    ctx->cycle = cf->cycle;
+
+    fcf->zone_data = ctx;
     fcf->zone_name = *name;
 
     fcf->shm_zone->init = ngx_fed_zone_init;
@@ -261,6 +270,8 @@ ngx_fed_zone_init(ngx_shm_zone_t *shm_zone, void *data)
 
     ctx->zone = zone;
 
+    ngx_fed_zone_rings(ctx, shm_zone->shm.size);
+
     if (ngx_fed_zone_create_secret(fcf, zone) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -270,6 +281,67 @@ ngx_fed_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     }
 
     return ngx_fed_state_read(fcf, shm_zone->shm.log);
+}
+
+
+/*
+ * Makes the rings of two generations of workers before anything else may fill
+ * the zone: a worker that can not have one would end, and so would the next.
+ */
+
+static void
+ngx_fed_zone_rings(ngx_fed_zone_ctx_t *ctx, size_t size)
+{
+    u_char           *ring;
+    ngx_int_t         n;
+    ngx_core_conf_t  *ccf;
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(ctx->cycle->conf_ctx,
+                                           ngx_core_module);
+
+    n = ngx_min(2 * ccf->worker_processes, (ngx_int_t) (size / 2
+                                                        / NGX_FED_RING));
+
+    while (n-- > 0) {
+
+        ring = ngx_slab_alloc(ctx->shpool, NGX_FED_RING);
+        if (ring == NULL) {
+            return;
+        }
+
+        *(u_char **) ring = ctx->zone->rings;
+        ctx->zone->rings = ring;
+    }
+}
+
+
+/* Returns a spare ring, or that of a process that is gone, or a new one. */
+
+static u_char *
+ngx_fed_zone_ring(ngx_fed_zone_ctx_t *ctx)
+{
+    u_char          *ring;
+    ngx_uint_t       i;
+    ngx_fed_slot_t  *slot;
+
+    ring = ctx->zone->rings;
+
+    if (ring) {
+        ctx->zone->rings = *(u_char **) ring;
+        return ring;
+    }
+
+    for (i = 0; i < NGX_FED_SLOTS; i++) {
+        slot = &ctx->zone->slots[i];
+
+        if (slot->ring && slot->nonce == 0) {
+            ring = slot->ring;
+            slot->ring = NULL;
+            return ring;
+        }
+    }
+
+    return ngx_slab_alloc_locked(ctx->shpool, NGX_FED_RING);
 }
 
 
@@ -386,7 +458,7 @@ ngx_fed_zone_init_process(ngx_fed_conf_t *fcf, ngx_cycle_t *cycle)
     ngx_shmtx_lock(&ctx->shpool->mutex);
 
     if (slot->ring == NULL) {
-        slot->ring = ngx_slab_alloc_locked(ctx->shpool, NGX_FED_RING);
+        slot->ring = ngx_fed_zone_ring(ctx);
     }
 
     if (slot->nonce) {
@@ -404,13 +476,18 @@ ngx_fed_zone_init_process(ngx_fed_conf_t *fcf, ngx_cycle_t *cycle)
     ngx_shmtx_unlock(&ctx->shpool->mutex);
 
     if (slot->ring == NULL) {
-        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
-                      "federation zone \"%V\" is too small: no room for what "
-                      "workers hand over to each other", &fcf->zone_name);
-        return NGX_ERROR;
-    }
 
-    ctx->slot = ngx_process_slot;
+        /* an older generation may have what there is, and will give it back */
+
+        ngx_log_error(NGX_LOG_CRIT, cycle->log, 0,
+                      "federation zone \"%V\" is too small: no room for what "
+                      "workers hand over to each other, answers that reach "
+                      "another worker than the one that waits for them will "
+                      "be lost", &fcf->zone_name);
+
+    } else {
+        ctx->slot = ngx_process_slot;
+    }
 
     return NGX_OK;
 }
@@ -549,6 +626,11 @@ ngx_fed_zone_take(ngx_fed_conf_t *fcf, ngx_fed_leg_t **leg,
     ngx_fed_ring_entry_t  *entry;
 
     ctx = fcf->zone_data;
+
+    if (ctx->slot == NGX_FED_SLOTS) {
+        return 0;
+    }
+
     slot = &ctx->zone->slots[ctx->slot];
     found = 0;
 

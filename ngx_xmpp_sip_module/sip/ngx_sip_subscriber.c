@@ -106,6 +106,8 @@ static void ngx_sip_subscriber_schedule(ngx_fed_conf_t *fcf,
     ngx_fed_dialog_t *dialog);
 static void ngx_sip_subscriber_tell(ngx_sip_notified_t *ntf);
 static void ngx_sip_subscriber_terminated(ngx_sip_notified_t *ntf);
+static void ngx_sip_subscriber_resume(ngx_fed_conf_t *fcf,
+    ngx_fed_pair_t *pair);
 static ngx_sip_client_t *ngx_sip_subscriber_client(ngx_sip_ctx_t *ctx,
     ngx_fed_key_t *id, ngx_fed_event_t *ev, ngx_msec_t expires);
 static void ngx_sip_subscriber_first(ngx_sip_ctx_t *ctx, ngx_fed_pair_t *pair,
@@ -741,10 +743,11 @@ ngx_sip_subscriber_terminated(ngx_sip_notified_t *ntf)
         return;
 
     case NGX_SIP_REASON_DEACTIVATED:
-        ngx_sip_subscriber_begin(fcf, &ntf->pair);
+        ngx_sip_subscriber_resume(fcf, &ntf->pair);
         return;
 
     case NGX_SIP_REASON_INVARIANT:
+        ngx_fed_roster_idle(fcf, &ntf->pair);
         return;
 
     case NGX_SIP_REASON_TIMEOUT:
@@ -754,7 +757,7 @@ ngx_sip_subscriber_terminated(ngx_sip_notified_t *ntf)
         ngx_fed_zone_unlock(fcf);
 
         if (active) {
-            ngx_sip_subscriber_begin(fcf, &ntf->pair);
+            ngx_sip_subscriber_resume(fcf, &ntf->pair);
             return;
         }
 
@@ -767,6 +770,43 @@ ngx_sip_subscriber_terminated(ngx_sip_notified_t *ntf)
     ngx_sip_subscriber_lost(fcf, &ntf->pair,
                             ngx_min(ntf->retry_after,
                                     fcf->subscription_max / 1000));
+}
+
+
+/*
+ * The other side has ended a dialog, and another one is wanted at once; but if
+ * it does so again and again, then not faster than after a failure.
+ */
+
+static void
+ngx_sip_subscriber_resume(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
+{
+    uint32_t          now;
+    ngx_uint_t        again;
+    ngx_fed_watch_t  *watch;
+
+    now = ngx_fed_seconds();
+    again = 0;
+
+    ngx_fed_zone_lock(fcf);
+
+    watch = ngx_fed_watch_find(fcf, &pair->id);
+
+    if (watch
+        && now - watch->asked >= ngx_fed_in_seconds(fcf->resubscribe_delay))
+    {
+        watch->asked = now;
+        again = 1;
+
+    } else if (watch && ngx_fed_watch_live(watch) == NULL) {
+        (void) ngx_fed_roster_retry(fcf, watch, 0);
+    }
+
+    ngx_fed_zone_unlock(fcf);
+
+    if (again) {
+        ngx_sip_subscriber_begin(fcf, pair);
+    }
 }
 
 
@@ -888,6 +928,17 @@ ngx_sip_subscriber_first(ngx_sip_ctx_t *ctx, ngx_fed_pair_t *pair,
         || (watch->state != NGX_FED_WATCH_PENDING
             && watch->state != NGX_FED_WATCH_GRANTED))
     {
+        ngx_fed_zone_unlock(fcf);
+        ngx_destroy_pool(client->pool);
+        ngx_fed_roster_idle(fcf, pair);
+        ngx_sip_subscriber_settle(ev, NULL);
+        return;
+    }
+
+    /* too many are ending yet: SEC-05 */
+
+    if (watch->ndialogs >= fcf->pair_dialogs) {
+        (void) ngx_fed_roster_retry(fcf, watch, 1);
         ngx_fed_zone_unlock(fcf);
         ngx_destroy_pool(client->pool);
         ngx_sip_subscriber_settle(ev, NULL);
