@@ -202,7 +202,7 @@ sub saved {
 	Test::Nginx::Peers::wait_until(sub {
 		my $is = -e "$d/state/state" ? (stat(_))[1] : 0;
 		$n++, $was = $is if $is && $is != $was;
-		return $n >= 1 && !-e "$d/state/state.new";
+		return $n >= 1 && !@{[ glob("$d/state/state.new*") ]};
 	}, 2);
 }
 

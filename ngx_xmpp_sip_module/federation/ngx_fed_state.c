@@ -15,8 +15,7 @@
 #define NGX_FED_STATE_VERSION    1
 
 #define NGX_FED_STATE_NAME       "/state"
-#define NGX_FED_STATE_NEW        "/state.new"    /* of the cache manager */
-#define NGX_FED_STATE_LAST       "/state.last"   /* of the last worker */
+#define NGX_FED_STATE_NEW        "/state.new-"   /* and a process slot */
 #define NGX_FED_STATE_BAD        "/state.bad-"
 
 #define NGX_FED_STATE_BUFFER     (256 * 1024)
@@ -98,8 +97,7 @@ typedef struct {
 static ngx_msec_t ngx_fed_state_manager(void *data);
 static ngx_uint_t ngx_fed_state_is_ours(ngx_fed_conf_t *fcf);
 static u_char *ngx_fed_state_name(ngx_fed_conf_t *fcf, const char *name);
-static ngx_int_t ngx_fed_state_write(ngx_fed_conf_t *fcf, const char *name,
-    ngx_log_t *log);
+static ngx_int_t ngx_fed_state_write(ngx_fed_conf_t *fcf, ngx_log_t *log);
 static ngx_int_t ngx_fed_state_write_all(ngx_fed_conf_t *fcf,
     ngx_fed_state_file_t *file);
 static ngx_rbtree_node_t *ngx_fed_state_after(ngx_fed_watches_t *watches,
@@ -216,8 +214,7 @@ ngx_fed_state_manager(void *data)
     ngx_time_update();
     start = ngx_current_msec;
 
-    if (ngx_fed_state_write(fcf, NGX_FED_STATE_NEW, ngx_cycle->log) == NGX_OK)
-    {
+    if (ngx_fed_state_write(fcf, ngx_cycle->log) == NGX_OK) {
         fcf->state_saved = changes;
     }
 
@@ -269,11 +266,14 @@ ngx_fed_state_exit(ngx_fed_conf_t *fcf)
         return;
     }
 
-    (void) ngx_fed_state_write(fcf, NGX_FED_STATE_LAST, fcf->log);
+    (void) ngx_fed_state_write(fcf, fcf->log);
 }
 
 
-/* Returns the name of a file in the directory, or NULL; it is allocated. */
+/*
+ * Returns the name of a file in the directory, or NULL; it is allocated, with
+ * room for a number.
+ */
 
 static u_char *
 ngx_fed_state_name(ngx_fed_conf_t *fcf, const char *name)
@@ -295,10 +295,13 @@ ngx_fed_state_name(ngx_fed_conf_t *fcf, const char *name)
 }
 
 
-/* Writes all under another name first.  Returns NGX_ERROR if that failed. */
+/*
+ * Writes all under another name first, which no other process writes to at the
+ * same time.  Returns NGX_ERROR if that failed.
+ */
 
 static ngx_int_t
-ngx_fed_state_write(ngx_fed_conf_t *fcf, const char *name, ngx_log_t *log)
+ngx_fed_state_write(ngx_fed_conf_t *fcf, ngx_log_t *log)
 {
     u_char                *to;
     ngx_int_t              rc;
@@ -310,13 +313,16 @@ ngx_fed_state_write(ngx_fed_conf_t *fcf, const char *name, ngx_log_t *log)
     rc = NGX_ERROR;
 
     file.log = log;
-    file.name = ngx_fed_state_name(fcf, name);
+    file.name = ngx_fed_state_name(fcf, NGX_FED_STATE_NEW);
     to = ngx_fed_state_name(fcf, NGX_FED_STATE_NAME);
     file.buf = ngx_alloc(NGX_FED_STATE_BUFFER, log);
 
     if (file.name == NULL || to == NULL || file.buf == NULL) {
         goto done;
     }
+
+    (void) ngx_sprintf(file.name, "%V" NGX_FED_STATE_NEW "%i%Z",
+                       &fcf->state->name, ngx_process_slot);
 
     file.fd = ngx_open_file(file.name, NGX_FILE_WRONLY, NGX_FILE_TRUNCATE,
                             0600);

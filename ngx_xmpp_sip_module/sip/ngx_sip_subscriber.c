@@ -100,7 +100,9 @@ static ngx_int_t ngx_sip_subscriber_document(ngx_sip_notified_t *ntf,
     ngx_sip_refusal_t *refusal);
 static ngx_uint_t ngx_sip_subscriber_match(ngx_sip_notified_t *ntf,
     ngx_uint_t *status);
-static void ngx_sip_subscriber_take(ngx_sip_notified_t *ntf,
+static ngx_int_t ngx_sip_subscriber_take(ngx_sip_notified_t *ntf,
+    ngx_fed_dialog_t *dialog);
+static ngx_int_t ngx_sip_subscriber_retarget(ngx_sip_notified_t *ntf,
     ngx_fed_dialog_t *dialog);
 static void ngx_sip_subscriber_schedule(ngx_fed_conf_t *fcf,
     ngx_fed_dialog_t *dialog);
@@ -553,8 +555,8 @@ ngx_sip_subscriber_match(ngx_sip_notified_t *ntf, ngx_uint_t *status)
     } else if (dialog->remote_set && ntf->msg->cseq <= dialog->remote_cseq) {
         *status = 500;
 
-    } else {
-        ngx_sip_subscriber_take(ntf, dialog);
+    } else if (ngx_sip_subscriber_take(ntf, dialog) != NGX_OK) {
+        *status = 500;
     }
 
     ngx_fed_zone_unlock(fcf);
@@ -563,10 +565,14 @@ ngx_sip_subscriber_match(ngx_sip_notified_t *ntf, ngx_uint_t *status)
 }
 
 
-static void
+/*
+ * Takes up what a NOTIFY says of its dialog.  Returns NGX_ERROR if the zone has
+ * no room for the first one: nothing has changed then.
+ */
+
+static ngx_int_t
 ngx_sip_subscriber_take(ngx_sip_notified_t *ntf, ngx_fed_dialog_t *dialog)
 {
-    ngx_str_t         texts[NGX_FED_TEXTS], *target;
     ngx_msec_t        now, expires;
     ngx_uint_t        fresh;
     ngx_fed_conf_t   *fcf;
@@ -574,6 +580,12 @@ ngx_sip_subscriber_take(ngx_sip_notified_t *ntf, ngx_fed_dialog_t *dialog)
 
     fcf = ntf->conn->ctx->conf;
     watch = dialog->watch;
+
+    if (ntf->state != NGX_SIP_STATE_TERMINATED
+        && ngx_sip_subscriber_retarget(ntf, dialog) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
     fresh = !dialog->notified;
 
@@ -595,37 +607,13 @@ ngx_sip_subscriber_take(ngx_sip_notified_t *ntf, ngx_fed_dialog_t *dialog)
             (void) ngx_fed_roster_retry(fcf, watch, 1);
         }
 
-        return;
-    }
-
-    ngx_fed_dialog_texts(dialog, texts);
-
-    /*
-     * the first one makes the dialog, with its route (RFC 6665, 4.4.1), and
-     * without a target the user himself is one
-     */
-
-    target = &ntf->texts[NGX_FED_TEXT_TARGET];
-
-    if (texts[NGX_FED_TEXT_TAG].len == 0) {
-
-        if (target->len == 0) {
-            *target = ntf->msg->from.uri;
-        }
-
-        (void) ngx_fed_dialog_set_texts(fcf, dialog, ntf->texts);
-
-    } else if (target->len
-               && !ngx_fed_str_equal(&texts[NGX_FED_TEXT_TARGET], target))
-    {
-        texts[NGX_FED_TEXT_TARGET] = *target;
-        (void) ngx_fed_dialog_set_texts(fcf, dialog, texts);
+        return NGX_OK;
     }
 
     if (ntf->ending) {
         ntf->end = dialog->forced;
         dialog->forced = 0;
-        return;
+        return NGX_OK;
     }
 
     now = ngx_current_msec;
@@ -652,6 +640,44 @@ ngx_sip_subscriber_take(ngx_sip_notified_t *ntf, ngx_fed_dialog_t *dialog)
     ngx_sip_subscriber_schedule(fcf, dialog);
 
     ngx_fed_watch_changed(fcf);
+
+    return NGX_OK;
+}
+
+
+/*
+ * The first NOTIFY makes the dialog, with its route (RFC 6665, 4.4.1), and
+ * without a target the user himself is one; the others may change the target.
+ */
+
+static ngx_int_t
+ngx_sip_subscriber_retarget(ngx_sip_notified_t *ntf, ngx_fed_dialog_t *dialog)
+{
+    ngx_str_t        texts[NGX_FED_TEXTS], *target;
+    ngx_fed_conf_t  *fcf;
+
+    fcf = ntf->conn->ctx->conf;
+    target = &ntf->texts[NGX_FED_TEXT_TARGET];
+
+    ngx_fed_dialog_texts(dialog, texts);
+
+    if (texts[NGX_FED_TEXT_TAG].len == 0) {
+
+        if (target->len == 0) {
+            *target = ntf->msg->from.uri;
+        }
+
+        return ngx_fed_dialog_set_texts(fcf, dialog, ntf->texts);
+    }
+
+    if (target->len
+        && !ngx_fed_str_equal(&texts[NGX_FED_TEXT_TARGET], target))
+    {
+        texts[NGX_FED_TEXT_TARGET] = *target;
+        (void) ngx_fed_dialog_set_texts(fcf, dialog, texts);
+    }
+
+    return NGX_OK;
 }
 
 
