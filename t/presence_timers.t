@@ -243,11 +243,11 @@ case('PB-24: expiry while it is pending', sub {
 });
 
 case('PB-18, PB-20: refreshed in time', sub {
-	my ($u, $r, $w) = watched(expires => 2);
+	my ($u, $r, $w) = watched(expires => 4);
 	$w->refresh();
-	Test::Nginx::Peers::after(1, sub { $w->send_subscribe() });
-	my $until = $now->() + 2.5;
-	Test::Nginx::Peers::wait_until(sub { $now->() > $until }, 3);
+	Test::Nginx::Peers::after(2, sub { $w->send_subscribe() });
+	my $until = $now->() + 4.3;
+	Test::Nginx::Peers::wait_until(sub { $now->() > $until }, 5);
 	is((grep { $_->state() eq 'terminated' } $w->notifies()), 0,
 		'it does not end');
 });

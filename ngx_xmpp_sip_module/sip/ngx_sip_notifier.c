@@ -65,6 +65,8 @@ static void ngx_sip_notifier_poll(ngx_sip_subscribe_t *sub,
 static void ngx_sip_notifier_answer(ngx_sip_subscribe_t *sub);
 static u_char *ngx_sip_notifier_record(u_char *p, ngx_sip_msg_t *msg);
 static size_t ngx_sip_notifier_record_size(ngx_sip_msg_t *msg);
+static ngx_uint_t ngx_sip_notifier_wanted(ngx_fed_conf_t *fcf,
+    ngx_fed_dialog_t *dialog, ngx_uint_t granted, uint32_t hash);
 static ngx_int_t ngx_sip_notifier_snapshot(ngx_pool_t *pool,
     ngx_fed_watch_t *watch, ngx_fed_dialog_t *dialog,
     ngx_fed_presence_t *presence);
@@ -140,14 +142,7 @@ ngx_sip_notifier_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     }
 
     if (rc != NGX_OK) {
-
-        if (refusal.status == 0) {
-            refusal.status = 500;
-        }
-
-        ngx_sip_log_refusal(conn, msg, &refusal);
-        ngx_sip_respond(conn, msg, &sub.key, &refusal);
-        ngx_fed_event_drop(ev);
+        ngx_sip_reject(conn, msg, &sub.key, ev, &refusal);
         return;
     }
 
@@ -660,9 +655,7 @@ ngx_sip_notifier_answer(ngx_sip_subscribe_t *sub)
     answer.headers = sub->headers;
 
     if (sub->status != 200) {
-        ngx_sip_log_refusal(conn, sub->msg, &answer);
-        ngx_sip_respond(conn, sub->msg, &sub->key, &answer);
-        ngx_fed_event_drop(ev);
+        ngx_sip_reject(conn, sub->msg, &sub->key, ev, &answer);
         return;
     }
 
@@ -888,21 +881,8 @@ ngx_sip_notifier_run(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id, uint64_t tag)
     hash = ngx_murmur_hash2(watch->presence, watch->presence_len) ^ granted
            ^ (watch->known << 1);
 
-    if (!dialog->forced) {
-
-        if (!dialog->dirty || hash == dialog->hash) {
-            dialog->dirty = 0;
-            ngx_fed_dialog_due(fcf, dialog, dialog->expires);
-            goto nothing;
-        }
-
-        if (granted == dialog->active && dialog->sent
-            && now - dialog->sent < fcf->notify_interval)
-        {
-            ngx_fed_dialog_due(fcf, dialog,
-                               dialog->sent + fcf->notify_interval);
-            goto nothing;
-        }
+    if (!ngx_sip_notifier_wanted(fcf, dialog, granted, hash)) {
+        goto nothing;
     }
 
     exempt = (dialog->forced || granted != dialog->active);
@@ -948,6 +928,33 @@ nothing:
 
     ngx_fed_zone_unlock(fcf);
     ngx_destroy_pool(client->pool);
+}
+
+
+/* Tells whether there is news and it is time for it, or sets when that is. */
+
+static ngx_uint_t
+ngx_sip_notifier_wanted(ngx_fed_conf_t *fcf, ngx_fed_dialog_t *dialog,
+    ngx_uint_t granted, uint32_t hash)
+{
+    if (dialog->forced) {
+        return 1;
+    }
+
+    if (!dialog->dirty || hash == dialog->hash) {
+        dialog->dirty = 0;
+        ngx_fed_dialog_due(fcf, dialog, dialog->expires);
+        return 0;
+    }
+
+    if (granted == dialog->active && dialog->sent
+        && ngx_current_msec - dialog->sent < fcf->notify_interval)
+    {
+        ngx_fed_dialog_due(fcf, dialog, dialog->sent + fcf->notify_interval);
+        return 0;
+    }
+
+    return 1;
 }
 
 

@@ -409,26 +409,32 @@ ngx_sip_im(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
         return;
     }
 
-    if (refusal.status == 0) {
-        refusal.status = 500;
-    }
-
-    ngx_sip_log_refusal(conn, msg, &refusal);
-    ngx_sip_respond(conn, msg, &key, &refusal);
-
-    ngx_fed_event_drop(ev);
+    ngx_sip_reject(conn, msg, &key, ev, &refusal);
 }
 
 
+/*
+ * Answers a request that there is no transaction for, logs why, and drops its
+ * event.  Without a status it is 500, as there was no memory.
+ */
+
 void
-ngx_sip_log_refusal(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
-    ngx_sip_refusal_t *refusal)
+ngx_sip_reject(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_fed_key_t *key,
+    ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal)
 {
+    if (refusal->status == 0) {
+        refusal->status = 500;
+    }
+
     ngx_log_error(NGX_LOG_INFO, conn->link->log, 0,
                   "SIP %V is refused by %ui %s", &msg->method_name,
                   refusal->status,
                   refusal->reason ? refusal->reason
                       : (char *) ngx_fed_error_reason(refusal->status)->data);
+
+    ngx_sip_respond(conn, msg, key, refusal);
+
+    ngx_fed_event_drop(ev);
 }
 
 

@@ -240,17 +240,11 @@ ngx_sip_subscriber_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 
     if (rc != NGX_OK) {
 
-        if (refusal.status == 0) {
-            refusal.status = 500;
-        }
-
         if (refusal.status == 489) {
             ngx_str_set(&refusal.headers, NGX_SIP_ALLOW_EVENTS_ROW);
         }
 
-        ngx_sip_log_refusal(conn, msg, &refusal);
-        ngx_sip_respond(conn, msg, &ntf.key, &refusal);
-        ngx_fed_event_drop(ev);
+        ngx_sip_reject(conn, msg, &ntf.key, ev, &refusal);
         return;
     }
 
