@@ -444,8 +444,6 @@ ngx_sip_notifier_refresh(ngx_sip_subscribe_t *sub)
 static void
 ngx_sip_notifier_create(ngx_sip_subscribe_t *sub)
 {
-    uint8_t            state;
-    uint32_t           asked;
     ngx_int_t          rc;
     ngx_fed_conf_t    *fcf;
     ngx_fed_watch_t   *watch;
@@ -454,8 +452,6 @@ ngx_sip_notifier_create(ngx_sip_subscribe_t *sub)
     fcf = sub->conn->ctx->conf;
     sub->tag = sub->key.lo;
     dialog = NULL;
-    state = NGX_FED_WATCH_NONE;
-    asked = 0;
 
     ngx_fed_zone_lock(fcf);
 
@@ -481,9 +477,6 @@ ngx_sip_notifier_create(ngx_sip_subscribe_t *sub)
     }
 
     if (rc == NGX_OK && sub->expires) {
-        state = watch->state;
-        asked = watch->asked;
-
         sub->todo = ngx_fed_roster_watch(fcf, watch);
 
         if (sub->todo & NGX_FED_TODO_REFUSE) {
@@ -513,14 +506,6 @@ ngx_sip_notifier_create(ngx_sip_subscribe_t *sub)
     } else if (rc == NGX_ERROR) {
         sub->status = 500;
         ngx_str_set(&sub->headers, NGX_SIP_CAP_RETRY);
-    }
-
-    if (dialog == NULL && (sub->todo & NGX_FED_TODO_SUBSCRIBE)) {
-
-        /* he is not asked, and is to be the next time */
-
-        watch->state = state;
-        watch->asked = asked;
     }
 
     if (dialog == NULL && watch && watch->dialogs == NULL) {

@@ -1004,7 +1004,8 @@ ngx_sip_subscriber_no_room(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair,
     ngx_fed_watch_t  *watch;
 
     ngx_log_error(NGX_LOG_ERR, fcf->log, 0,
-                  "no room to subscribe to a user of \"%V\", see \"zone\"",
+                  "no room to subscribe a user of \"%V\" to a user of \"%V\", "
+                  "see \"zone\"", &pair->watcher->domain,
                   &pair->presentity->domain);
 
     ngx_fed_zone_lock(fcf);
