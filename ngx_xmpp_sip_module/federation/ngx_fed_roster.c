@@ -57,8 +57,7 @@ static ngx_fed_watch_t *ngx_fed_roster_reverse(ngx_fed_conf_t *fcf,
 static ngx_fed_end_e ngx_fed_roster_reason(ngx_fed_outcome_t *outcome);
 static void ngx_fed_roster_bounced(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair,
     ngx_fed_outcome_t *outcome);
-static ngx_uint_t ngx_fed_roster_rest(ngx_fed_conf_t *fcf,
-    ngx_fed_watch_t *watch);
+static void ngx_fed_roster_rest(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch);
 static ngx_uint_t ngx_fed_roster_turn(ngx_fed_conf_t *fcf,
     ngx_fed_watch_t *watch);
 static void ngx_fed_roster_again(ngx_fed_conf_t *fcf, ngx_fed_key_t *id);
@@ -239,7 +238,7 @@ ngx_fed_roster_forgive(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
 
     if (watch && watch->state == NGX_FED_WATCH_DENIED) {
         watch->state = NGX_FED_WATCH_NONE;
-        (void) ngx_fed_roster_rest(fcf, watch);
+        ngx_fed_roster_rest(fcf, watch);
     }
 
     ngx_fed_zone_unlock(fcf);
@@ -473,7 +472,7 @@ ngx_fed_roster_decided(ngx_fed_event_t *ev, ngx_fed_pair_t *pair,
         watch->until = ngx_fed_seconds()
                        + (uint32_t) ngx_fed_in_seconds(fcf->denial_time);
         reason = NGX_FED_END_REJECTED;
-        (void) ngx_fed_roster_rest(fcf, watch);
+        ngx_fed_roster_rest(fcf, watch);
     }
 
     ngx_fed_watch_changed(fcf);
@@ -809,7 +808,7 @@ ngx_fed_roster_refused(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
     if (watch == NULL || watch->state == NGX_FED_WATCH_NONE) {
 
         if (watch) {
-            (void) ngx_fed_roster_rest(fcf, watch);
+            ngx_fed_roster_rest(fcf, watch);
         }
 
         ngx_fed_zone_unlock(fcf);
@@ -823,7 +822,7 @@ ngx_fed_roster_refused(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
 
     ngx_fed_roster_snapshot(watch, &old);
     ngx_fed_roster_forget(fcf, watch);
-    (void) ngx_fed_roster_rest(fcf, watch);
+    ngx_fed_roster_rest(fcf, watch);
 
     ngx_fed_zone_unlock(fcf);
 
@@ -877,7 +876,7 @@ ngx_fed_roster_idle(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
     watch = ngx_fed_watch_find(fcf, &pair->id);
 
     if (watch) {
-        (void) ngx_fed_roster_rest(fcf, watch);
+        ngx_fed_roster_rest(fcf, watch);
     }
 
     ngx_fed_zone_unlock(fcf);
@@ -915,7 +914,7 @@ ngx_fed_roster_unheard(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
 
         ngx_fed_roster_snapshot(watch, &old);
         ngx_fed_roster_forget(fcf, watch);
-        (void) ngx_fed_roster_retry(fcf, watch, 0);
+        ngx_fed_roster_retry(fcf, watch, 0);
     }
 
     ngx_fed_zone_unlock(fcf);
@@ -989,7 +988,7 @@ ngx_fed_roster_ended(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
         watch->owed = 0;
         ngx_fed_roster_snapshot(watch, &old);
         ngx_fed_roster_forget(fcf, watch);
-        (void) ngx_fed_roster_rest(fcf, watch);
+        ngx_fed_roster_rest(fcf, watch);
     }
 
     ngx_fed_zone_unlock(fcf);
@@ -1058,7 +1057,7 @@ ngx_fed_roster_reverse(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
  * seconds or, if that is 0, after a time that doubles.  The zone is locked.
  */
 
-ngx_uint_t
+void
 ngx_fed_roster_retry(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch,
     ngx_uint_t seconds)
 {
@@ -1067,16 +1066,15 @@ ngx_fed_roster_retry(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch,
     if (watch->state != NGX_FED_WATCH_PENDING
         && watch->state != NGX_FED_WATCH_GRANTED)
     {
-        return ngx_fed_roster_rest(fcf, watch);
+        ngx_fed_roster_rest(fcf, watch);
+        return;
     }
 
     if (seconds) {
         wait = seconds * 1000;
 
     } else {
-        wait = fcf->resubscribe_delay
-               << ngx_min(watch->failures, NGX_FED_ROSTER_DOUBLE);
-        wait = ngx_min(wait, fcf->resubscribe_max);
+        wait = ngx_fed_roster_delay(fcf, watch->failures);
         wait += (ngx_msec_t) ngx_random() % (wait / 8 + 1);
     }
 
@@ -1085,8 +1083,22 @@ ngx_fed_roster_retry(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch,
     }
 
     ngx_fed_watch_due(fcf, watch, ngx_current_msec + wait);
+}
 
-    return 1;
+
+/*
+ * Returns how long to wait after so many failures in a row, in ms: twice as
+ * long each time, up to resubscribe_max.
+ */
+
+ngx_msec_t
+ngx_fed_roster_delay(ngx_fed_conf_t *fcf, ngx_uint_t failures)
+{
+    ngx_msec_t  wait;
+
+    wait = fcf->resubscribe_delay << ngx_min(failures, NGX_FED_ROSTER_DOUBLE);
+
+    return ngx_min(wait, fcf->resubscribe_max);
 }
 
 
@@ -1192,7 +1204,7 @@ ngx_fed_roster_unwatch(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch,
         }
     }
 
-    (void) ngx_fed_roster_rest(fcf, watch);
+    ngx_fed_roster_rest(fcf, watch);
 
     return todo;
 }
@@ -1234,7 +1246,7 @@ ngx_fed_roster_failed(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair,
 
     watch->state = NGX_FED_WATCH_NONE;
 
-    (void) ngx_fed_roster_rest(fcf, watch);
+    ngx_fed_roster_rest(fcf, watch);
 
     ngx_fed_zone_unlock(fcf);
 
@@ -1344,7 +1356,7 @@ ngx_fed_roster_bounced(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair,
         ngx_fed_dialog_due(fcf, dialog, ngx_current_msec);
     }
 
-    (void) ngx_fed_roster_rest(fcf, watch);
+    ngx_fed_roster_rest(fcf, watch);
 
     ngx_fed_zone_unlock(fcf);
 }
@@ -1352,10 +1364,10 @@ ngx_fed_roster_bounced(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair,
 
 /*
  * Sets when a watch without dialogs is looked at, or removes it if nothing is
- * to be remembered: then 0 is returned.  The zone is locked.
+ * to be remembered.  The zone is locked.
  */
 
-static ngx_uint_t
+static void
 ngx_fed_roster_rest(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch)
 {
     uint32_t    seconds;
@@ -1364,7 +1376,7 @@ ngx_fed_roster_rest(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch)
     ngx_fed_watch_changed(fcf);
 
     if (watch->dialogs) {
-        return 1;
+        return;
     }
 
     now = ngx_current_msec;
@@ -1376,14 +1388,14 @@ ngx_fed_roster_rest(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch)
 
     if (watch->owed) {
         ngx_fed_watch_due(fcf, watch, now + 2 * fcf->transaction_timeout);
-        return 1;
+        return;
     }
 
     switch (watch->state) {
 
     case NGX_FED_WATCH_GRANTED:
         ngx_fed_watch_due(fcf, watch, 0);
-        return 1;
+        return;
 
     case NGX_FED_WATCH_PENDING:
 
@@ -1400,7 +1412,7 @@ ngx_fed_roster_rest(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch)
         }
 
         ngx_fed_watch_due(fcf, watch, now + (ngx_msec_t) seconds * 1000);
-        return 1;
+        return;
 
     case NGX_FED_WATCH_DENIED:
 
@@ -1411,12 +1423,10 @@ ngx_fed_roster_rest(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch)
         }
 
         ngx_fed_watch_due(fcf, watch, now + (ngx_msec_t) seconds * 1000);
-        return 1;
+        return;
     }
 
     ngx_fed_watch_free(fcf, watch);
-
-    return 0;
 }
 
 
@@ -1459,7 +1469,7 @@ ngx_fed_roster_due(ngx_fed_conf_t *fcf, ngx_fed_key_t *id, uint64_t tag)
 
         } else {
             ngx_fed_watch_due(fcf, watch, 0);
-            (void) ngx_fed_roster_rest(fcf, watch);
+            ngx_fed_roster_rest(fcf, watch);
         }
     }
 
@@ -1538,7 +1548,7 @@ ngx_fed_roster_again(ngx_fed_conf_t *fcf, ngx_fed_key_t *id)
 
             if (watch->state == NGX_FED_WATCH_PENDING) {
                 watch->state = NGX_FED_WATCH_NONE;
-                (void) ngx_fed_roster_rest(fcf, watch);
+                ngx_fed_roster_rest(fcf, watch);
             }
         }
     }

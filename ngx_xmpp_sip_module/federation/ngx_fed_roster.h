@@ -51,8 +51,9 @@ void ngx_fed_roster_unheard(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair);
 void ngx_fed_roster_refresh(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair);
 void ngx_fed_roster_ended(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair);
 ngx_uint_t ngx_fed_roster_active(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair);
-ngx_uint_t ngx_fed_roster_retry(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch,
+void ngx_fed_roster_retry(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch,
     ngx_uint_t seconds);
+ngx_msec_t ngx_fed_roster_delay(ngx_fed_conf_t *fcf, ngx_uint_t failures);
 
 /* a SIP user watches an XMPP user */
 

@@ -663,6 +663,27 @@ ngx_fed_dialog_find(ngx_fed_watch_t *watch, uint64_t tag)
 }
 
 
+/*
+ * Returns the dialog with this tag of the watch with this id, whose watcher is
+ * a SIP user or is not, or NULL.  The zone is locked.
+ */
+
+ngx_fed_dialog_t *
+ngx_fed_dialog_lookup(ngx_fed_conf_t *fcf, ngx_fed_key_t *id, ngx_uint_t sip,
+    uint64_t tag)
+{
+    ngx_fed_watch_t  *watch;
+
+    watch = ngx_fed_watch_find(fcf, id);
+
+    if (watch == NULL || watch->sip != sip) {
+        return NULL;
+    }
+
+    return ngx_fed_dialog_find(watch, tag);
+}
+
+
 /* Returns a dialog that is not about to end, or NULL. */
 
 ngx_fed_dialog_t *

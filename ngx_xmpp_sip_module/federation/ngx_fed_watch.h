@@ -166,6 +166,8 @@ ngx_int_t ngx_fed_dialog_set_texts(ngx_fed_conf_t *fcf,
 void ngx_fed_dialog_texts(ngx_fed_dialog_t *dialog, ngx_str_t *texts);
 ngx_fed_dialog_t *ngx_fed_watch_live(ngx_fed_watch_t *watch);
 ngx_fed_dialog_t *ngx_fed_dialog_find(ngx_fed_watch_t *watch, uint64_t tag);
+ngx_fed_dialog_t *ngx_fed_dialog_lookup(ngx_fed_conf_t *fcf, ngx_fed_key_t *id,
+    ngx_uint_t sip, uint64_t tag);
 void ngx_fed_dialog_free(ngx_fed_conf_t *fcf, ngx_fed_dialog_t *dialog);
 void ngx_fed_dialog_due(ngx_fed_conf_t *fcf, ngx_fed_dialog_t *dialog,
     ngx_msec_t time);

@@ -317,6 +317,8 @@ ngx_str_t ngx_sip_identity_log(ngx_sip_conn_t *conn, u_char *buf, size_t size);
 void ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
 ngx_int_t ngx_sip_users(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal);
+ngx_fed_event_t *ngx_sip_begin(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    ngx_fed_kind_e kind, ngx_fed_key_t *key);
 void ngx_sip_reject(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_fed_key_t *key, ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal);
 

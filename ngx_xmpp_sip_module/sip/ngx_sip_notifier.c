@@ -106,7 +106,6 @@ ngx_sip_notifier_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     ngx_int_t             rc;
     const char           *text;
     ngx_fed_event_t      *ev;
-    ngx_sip_known_t      *known;
     ngx_sip_refusal_t     refusal;
     ngx_fed_outcome_e     result;
     ngx_sip_subscribe_t   sub;
@@ -116,20 +115,10 @@ ngx_sip_notifier_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 
     sub.conn = conn;
     sub.msg = msg;
-    sub.key = ngx_sip_server_key(conn, msg, &msg->method_name);
 
-    known = ngx_sip_server_find(conn->ctx, &sub.key);
-
-    if (known) {
-        ngx_sip_server_repeat(conn, msg, known);
-        return;
-    }
-
-    ev = ngx_fed_event_create(conn->link, &ngx_sip_leg, NGX_FED_SUBSCRIPTION);
+    ev = ngx_sip_begin(conn, msg, NGX_FED_SUBSCRIPTION, &sub.key);
 
     if (ev == NULL) {
-        refusal.status = 500;
-        ngx_sip_respond(conn, msg, &sub.key, &refusal);
         return;
     }
 
@@ -192,7 +181,6 @@ ngx_sip_notifier_forbid(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id,
     ngx_sip_msg_t *msg)
 {
     uint64_t           tag;
-    ngx_fed_watch_t   *watch;
     ngx_fed_dialog_t  *dialog;
 
     if (ngx_sip_dialog_tag(&msg->to.tag, &tag) != NGX_OK) {
@@ -201,8 +189,7 @@ ngx_sip_notifier_forbid(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id,
 
     ngx_fed_zone_lock(ctx->conf);
 
-    watch = ngx_fed_watch_find(ctx->conf, id);
-    dialog = (watch && watch->sip) ? ngx_fed_dialog_find(watch, tag) : NULL;
+    dialog = ngx_fed_dialog_lookup(ctx->conf, id, 1, tag);
 
     if (dialog && dialog->reason == NGX_FED_END_NONE) {
         dialog->reason = NGX_FED_END_REJECTED;
@@ -838,12 +825,13 @@ ngx_sip_notifier_run(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id, uint64_t tag)
 
     ngx_fed_zone_lock(fcf);
 
-    watch = ngx_fed_watch_find(fcf, id);
-    dialog = (watch && watch->sip) ? ngx_fed_dialog_find(watch, tag) : NULL;
+    dialog = ngx_fed_dialog_lookup(fcf, id, 1, tag);
 
     if (dialog == NULL) {
         goto nothing;
     }
+
+    watch = dialog->watch;
 
     if (ngx_sip_dialog_claimed(ctx, dialog)) {
         ngx_fed_dialog_due(fcf, dialog, now + fcf->transaction_timeout);
@@ -1195,10 +1183,10 @@ ngx_sip_notifier_handler(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome,
 
     ngx_fed_zone_lock(fcf);
 
-    watch = ngx_fed_watch_find(fcf, &notify->id);
-    dialog = watch ? ngx_fed_dialog_find(watch, notify->tag) : NULL;
+    dialog = ngx_fed_dialog_lookup(fcf, &notify->id, 1, notify->tag);
 
     if (dialog) {
+        watch = dialog->watch;
         dialog->nonce = 0;
 
         if (outcome->result == NGX_FED_ACCEPTED) {

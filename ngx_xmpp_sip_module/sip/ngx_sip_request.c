@@ -357,27 +357,15 @@ ngx_sip_im(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     ngx_int_t           rc;
     ngx_fed_key_t       key, merge_key;
     ngx_fed_event_t    *ev;
-    ngx_sip_known_t    *known;
     ngx_sip_refusal_t   refusal;
 
-    key = ngx_sip_server_key(conn, msg, &msg->method_name);
+    ev = ngx_sip_begin(conn, msg, NGX_FED_MESSAGE, &key);
 
-    known = ngx_sip_server_find(conn->ctx, &key);
-
-    if (known) {
-        ngx_sip_server_repeat(conn, msg, known);
+    if (ev == NULL) {
         return;
     }
 
     ngx_memzero(&refusal, sizeof(ngx_sip_refusal_t));
-
-    ev = ngx_fed_event_create(conn->link, &ngx_sip_leg, NGX_FED_MESSAGE);
-
-    if (ev == NULL) {
-        refusal.status = 500;
-        ngx_sip_respond(conn, msg, &key, &refusal);
-        return;
-    }
 
     merge_key = ngx_sip_server_merge_key(conn, msg);
 
@@ -410,6 +398,42 @@ ngx_sip_im(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     }
 
     ngx_sip_reject(conn, msg, &key, ev, &refusal);
+}
+
+
+/*
+ * Takes a request up: sets the key of its transaction, and returns an event of
+ * the kind.  Returns NULL if it is answered: it was repeated, or there is no
+ * memory (RFC 3261, 17.2.3).
+ */
+
+ngx_fed_event_t *
+ngx_sip_begin(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_fed_kind_e kind,
+    ngx_fed_key_t *key)
+{
+    ngx_fed_event_t    *ev;
+    ngx_sip_known_t    *known;
+    ngx_sip_refusal_t   refusal;
+
+    *key = ngx_sip_server_key(conn, msg, &msg->method_name);
+
+    known = ngx_sip_server_find(conn->ctx, key);
+
+    if (known) {
+        ngx_sip_server_repeat(conn, msg, known);
+        return NULL;
+    }
+
+    ev = ngx_fed_event_create(conn->link, &ngx_sip_leg, kind);
+
+    if (ev == NULL) {
+        ngx_memzero(&refusal, sizeof(ngx_sip_refusal_t));
+
+        refusal.status = 500;
+        ngx_sip_respond(conn, msg, key, &refusal);
+    }
+
+    return ev;
 }
 
 

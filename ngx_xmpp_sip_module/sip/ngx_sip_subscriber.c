@@ -15,7 +15,6 @@
 #define NGX_SIP_REFRESH_LEAD  32000      /* ms, or a tenth of the time */
 #define NGX_SIP_DUE_POOL      1024
 #define NGX_SIP_TURN          100        /* ms that a turn may be off */
-#define NGX_SIP_DOUBLE        16         /* times that a delay doubles */
 
 
 /* a SUBSCRIBE that was sent */
@@ -80,7 +79,6 @@ typedef struct {
     ngx_sip_reason_e              reason;
     ngx_uint_t                    expires;   /* s */
     ngx_uint_t                    retry_after;
-    ngx_fed_presence_t            presence;
 
     unsigned                      expires_set:1;
     unsigned                      document:1;
@@ -88,6 +86,8 @@ typedef struct {
     unsigned                      ending:1;  /* we do not want to know */
     unsigned                      end:1;     /* which must be said yet */
     unsigned                      owed:1;    /* who ended it waits */
+
+    ngx_fed_presence_t            presence;  /* large, and so the last */
 } ngx_sip_notified_t;
 
 
@@ -174,7 +174,6 @@ ngx_sip_subscriber_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     ngx_uint_t           status;
     const char          *text;
     ngx_fed_event_t     *ev;
-    ngx_sip_known_t     *known;
     ngx_sip_refusal_t    refusal;
     ngx_fed_outcome_e    result;
     ngx_sip_notified_t   ntf;
@@ -185,26 +184,10 @@ ngx_sip_subscriber_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     ntf.conn = conn;
     ntf.msg = msg;
     ntf.presence.n = 0;
-    ntf.expires_set = 0;
-    ntf.document = 0;
-    ntf.other = 0;
-    ntf.ending = 0;
-    ntf.end = 0;
-    ntf.owed = 0;
-    ntf.key = ngx_sip_server_key(conn, msg, &msg->method_name);
 
-    known = ngx_sip_server_find(conn->ctx, &ntf.key);
-
-    if (known) {
-        ngx_sip_server_repeat(conn, msg, known);
-        return;
-    }
-
-    ev = ngx_fed_event_create(conn->link, &ngx_sip_leg, NGX_FED_PRESENCE);
+    ev = ngx_sip_begin(conn, msg, NGX_FED_PRESENCE, &ntf.key);
 
     if (ev == NULL) {
-        refusal.status = 500;
-        ngx_sip_respond(conn, msg, &ntf.key, &refusal);
         return;
     }
 
@@ -266,15 +249,13 @@ ngx_sip_subscriber_forbid(ngx_sip_ctx_t *ctx, ngx_fed_pair_t *pair,
     uint64_t tag)
 {
     ngx_fed_conf_t    *fcf;
-    ngx_fed_watch_t   *watch;
     ngx_fed_dialog_t  *dialog;
 
     fcf = ctx->conf;
 
     ngx_fed_zone_lock(fcf);
 
-    watch = ngx_fed_watch_find(fcf, &pair->id);
-    dialog = (watch && !watch->sip) ? ngx_fed_dialog_find(watch, tag) : NULL;
+    dialog = ngx_fed_dialog_lookup(fcf, &pair->id, 0, tag);
 
     if (dialog && dialog->reason == NGX_FED_END_NONE) {
         dialog->reason = NGX_FED_END_TIMEOUT;
@@ -516,7 +497,6 @@ ngx_sip_subscriber_match(ngx_sip_notified_t *ntf, ngx_uint_t *status)
 {
     ngx_str_t          texts[NGX_FED_TEXTS];
     ngx_fed_conf_t    *fcf;
-    ngx_fed_watch_t   *watch;
     ngx_fed_dialog_t  *dialog;
 
     fcf = ntf->conn->ctx->conf;
@@ -524,9 +504,8 @@ ngx_sip_subscriber_match(ngx_sip_notified_t *ntf, ngx_uint_t *status)
 
     ngx_fed_zone_lock(fcf);
 
-    watch = ngx_fed_watch_find(fcf, &ntf->pair.id);
-    dialog = (watch && !watch->sip) ? ngx_fed_dialog_find(watch, ntf->tag)
-                                    : NULL;
+    dialog = ngx_fed_dialog_lookup(fcf, &ntf->pair.id, 0, ntf->tag);
+
     if (dialog) {
         ngx_fed_dialog_texts(dialog, texts);
     }
@@ -598,7 +577,7 @@ ngx_sip_subscriber_take(ngx_sip_notified_t *ntf, ngx_fed_dialog_t *dialog)
         ntf->owed = watch->owed;
 
         if (ntf->ending) {
-            (void) ngx_fed_roster_retry(fcf, watch, 1);
+            ngx_fed_roster_retry(fcf, watch, 1);
         }
 
         return NGX_OK;
@@ -819,7 +798,7 @@ ngx_sip_subscriber_resume(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
         again = 1;
 
     } else if (watch && ngx_fed_watch_live(watch) == NULL) {
-        (void) ngx_fed_roster_retry(fcf, watch, 0);
+        ngx_fed_roster_retry(fcf, watch, 0);
     }
 
     ngx_fed_zone_unlock(fcf);
@@ -958,7 +937,7 @@ ngx_sip_subscriber_first(ngx_sip_ctx_t *ctx, ngx_fed_pair_t *pair,
     /* too many are ending yet: SEC-05 */
 
     if (watch->ndialogs >= fcf->pair_dialogs) {
-        (void) ngx_fed_roster_retry(fcf, watch, 1);
+        ngx_fed_roster_retry(fcf, watch, 1);
         ngx_fed_zone_unlock(fcf);
         ngx_destroy_pool(client->pool);
         ngx_sip_subscriber_settle(ev, NULL);
@@ -1018,7 +997,7 @@ ngx_sip_subscriber_no_room(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair,
             watch->state = NGX_FED_WATCH_NONE;
         }
 
-        (void) ngx_fed_roster_retry(fcf, watch, 0);
+        ngx_fed_roster_retry(fcf, watch, 0);
     }
 
     ngx_fed_zone_unlock(fcf);
@@ -1095,7 +1074,6 @@ ngx_sip_subscriber_again(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id, uint64_t tag,
     ngx_fed_event_t *ev, ngx_msec_t expires)
 {
     ngx_fed_conf_t    *fcf;
-    ngx_fed_watch_t   *watch;
     ngx_sip_asked_t   *asked;
     ngx_sip_client_t  *client;
     ngx_sip_dialog_t   copy;
@@ -1114,8 +1092,7 @@ ngx_sip_subscriber_again(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id, uint64_t tag,
 
     ngx_fed_zone_lock(fcf);
 
-    watch = ngx_fed_watch_find(fcf, id);
-    dialog = watch ? ngx_fed_dialog_find(watch, tag) : NULL;
+    dialog = ngx_fed_dialog_lookup(fcf, id, 0, tag);
 
     if (dialog == NULL) {
         ngx_fed_zone_unlock(fcf);
@@ -1238,7 +1215,6 @@ ngx_sip_subscriber_accepted(ngx_sip_client_t *client, ngx_sip_msg_t *msg)
     uint32_t           n;
     ngx_msec_t         expires;
     ngx_fed_conf_t    *fcf;
-    ngx_fed_watch_t   *watch;
     ngx_sip_asked_t   *asked;
     ngx_sip_header_t  *h;
     ngx_fed_dialog_t  *dialog;
@@ -1256,8 +1232,7 @@ ngx_sip_subscriber_accepted(ngx_sip_client_t *client, ngx_sip_msg_t *msg)
 
     ngx_fed_zone_lock(fcf);
 
-    watch = ngx_fed_watch_find(fcf, &asked->id);
-    dialog = watch ? ngx_fed_dialog_find(watch, asked->tag) : NULL;
+    dialog = ngx_fed_dialog_lookup(fcf, &asked->id, 0, asked->tag);
 
     if (dialog) {
         dialog->nonce = 0;
@@ -1301,16 +1276,17 @@ ngx_sip_subscriber_dropped(ngx_sip_client_t *client,
 
     ngx_fed_zone_lock(fcf);
 
-    watch = ngx_fed_watch_find(fcf, &asked->id);
-    dialog = watch ? ngx_fed_dialog_find(watch, asked->tag) : NULL;
+    dialog = ngx_fed_dialog_lookup(fcf, &asked->id, 0, asked->tag);
 
     dropped = (dialog && dialog->reason);
 
     if (dropped
         && (dialog->len[NGX_FED_TEXT_TAG] == 0 || ngx_sip_dialog_dies(outcome)))
     {
+        watch = dialog->watch;
+
         ngx_fed_dialog_free(fcf, dialog);
-        (void) ngx_fed_roster_retry(fcf, watch, 1);
+        ngx_fed_roster_retry(fcf, watch, 1);
     }
 
     ngx_fed_zone_unlock(fcf);
@@ -1334,7 +1310,6 @@ ngx_sip_subscriber_brief(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome)
 {
     ngx_uint_t         retry;
     ngx_fed_conf_t    *fcf;
-    ngx_fed_watch_t   *watch;
     ngx_sip_asked_t   *asked;
     ngx_fed_dialog_t  *dialog;
 
@@ -1344,8 +1319,7 @@ ngx_sip_subscriber_brief(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome)
 
     ngx_fed_zone_lock(fcf);
 
-    watch = ngx_fed_watch_find(fcf, &asked->id);
-    dialog = watch ? ngx_fed_dialog_find(watch, asked->tag) : NULL;
+    dialog = ngx_fed_dialog_lookup(fcf, &asked->id, 0, asked->tag);
 
     if (dialog && !dialog->retried
         && outcome->retry_after * 1000 > asked->expires
@@ -1384,7 +1358,6 @@ ngx_sip_subscriber_refused(ngx_sip_client_t *client,
     ngx_sip_ctx_t     *ctx;
     ngx_fed_pair_t     pair;
     ngx_fed_conf_t    *fcf;
-    ngx_fed_watch_t   *watch;
     ngx_sip_asked_t   *asked;
     ngx_fed_dialog_t  *dialog;
 
@@ -1397,8 +1370,7 @@ ngx_sip_subscriber_refused(ngx_sip_client_t *client,
 
     ngx_fed_zone_lock(fcf);
 
-    watch = ngx_fed_watch_find(fcf, &asked->id);
-    dialog = watch ? ngx_fed_dialog_find(watch, asked->tag) : NULL;
+    dialog = ngx_fed_dialog_lookup(fcf, &asked->id, 0, asked->tag);
 
     if (dialog) {
 
@@ -1453,6 +1425,7 @@ ngx_sip_subscriber_failed(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome)
     ctx = client->ctx;
     fcf = ctx->conf;
     asked = client->data;
+    watch = NULL;
     over = 0;
     live = 0;
 
@@ -1460,10 +1433,11 @@ ngx_sip_subscriber_failed(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome)
 
     ngx_fed_zone_lock(fcf);
 
-    watch = ngx_fed_watch_find(fcf, &asked->id);
-    dialog = watch ? ngx_fed_dialog_find(watch, asked->tag) : NULL;
+    dialog = ngx_fed_dialog_lookup(fcf, &asked->id, 0, asked->tag);
 
     if (dialog) {
+        watch = dialog->watch;
+
         dialog->nonce = 0;
         live = (dialog->len[NGX_FED_TEXT_TAG] != 0);
         over = !live || ngx_sip_dialog_dies(outcome);
@@ -1474,9 +1448,7 @@ ngx_sip_subscriber_failed(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome)
         } else {
             dialog->notified = 1;
 
-            wait = fcf->resubscribe_delay
-                   << ngx_min(dialog->failures, NGX_SIP_DOUBLE);
-            wait = ngx_min(wait, fcf->resubscribe_max);
+            wait = ngx_fed_roster_delay(fcf, dialog->failures);
 
             dialog->failures++;
 
@@ -1490,7 +1462,7 @@ ngx_sip_subscriber_failed(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome)
     if (over && !live && watch->state == NGX_FED_WATCH_PENDING && !watch->told)
     {
         watch->state = NGX_FED_WATCH_NONE;
-        (void) ngx_fed_roster_retry(fcf, watch, 0);
+        ngx_fed_roster_retry(fcf, watch, 0);
         over = 0;
     }
 
@@ -1554,7 +1526,7 @@ ngx_sip_subscriber_lost(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair,
     watch = ngx_fed_watch_find(fcf, &pair->id);
 
     if (watch && ngx_fed_watch_live(watch) == NULL) {
-        (void) ngx_fed_roster_retry(fcf, watch, seconds);
+        ngx_fed_roster_retry(fcf, watch, seconds);
     }
 
     ngx_fed_zone_unlock(fcf);
@@ -1594,7 +1566,6 @@ ngx_sip_subscriber_due(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id, uint64_t tag)
     ngx_sip_due_e      due;
     ngx_fed_pair_t     pair;
     ngx_fed_conf_t    *fcf;
-    ngx_fed_watch_t   *watch;
     ngx_fed_dialog_t  *dialog;
 
     fcf = ctx->conf;
@@ -1607,10 +1578,11 @@ ngx_sip_subscriber_due(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id, uint64_t tag)
 
     ngx_fed_zone_lock(fcf);
 
-    watch = ngx_fed_watch_find(fcf, id);
-    dialog = (watch && !watch->sip) ? ngx_fed_dialog_find(watch, tag) : NULL;
+    dialog = ngx_fed_dialog_lookup(fcf, id, 0, tag);
 
-    if (dialog && ngx_fed_watch_pair(fcf, pool, watch, &pair) == NGX_OK) {
+    if (dialog
+        && ngx_fed_watch_pair(fcf, pool, dialog->watch, &pair) == NGX_OK)
+    {
         due = ngx_sip_subscriber_judge(ctx, dialog, &pair);
     }
 
@@ -1752,7 +1724,7 @@ ngx_sip_subscriber_judge_end(ngx_fed_conf_t *fcf, ngx_fed_dialog_t *dialog)
         return NGX_SIP_DUE_ENDED;
     }
 
-    (void) ngx_fed_roster_retry(fcf, watch, 0);
+    ngx_fed_roster_retry(fcf, watch, 0);
 
     return NGX_SIP_DUE_NOTHING;
 }
