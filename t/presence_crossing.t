@@ -170,8 +170,8 @@ $g->write(xmpp => 'rate=1r/s', stream => <<'EOF', federation => <<'EOF');
         ~^foe   0;
     }
 EOF
-        notify_timeout 2s;
-        transaction_timeout 3s;
+        notify_timeout 5s;
+        transaction_timeout 8s;
         trying_timeout 500ms;
         confirm_timeout 2s;
         permit $friend;

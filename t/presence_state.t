@@ -33,6 +33,7 @@ my $g = Test::Nginx::Gateway->new($t, zone => '4m', federation => <<"EOF");
         state $d/state interval=50ms;
         subscription_expires 1h;
         refresh_rate 1000r/s;
+        notify_interval 50ms;
 EOF
 
 $g->start();

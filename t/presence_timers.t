@@ -59,7 +59,7 @@ my $beat;
 
 $beat = sub {
 	ask("$_/res", $alive{$_}) for keys %alive;
-	Test::Nginx::Peers::after(1, $beat);
+	Test::Nginx::Peers::after(1, sub { $beat->() if $beat });
 };
 
 $beat->();
@@ -290,6 +290,7 @@ case('PB-27: bursts', sub {
 	say_presence("$u/a", $r, status => 'x');
 	$w->notify();
 	say_presence("$u/a", $r, status => 'y');
+	$hub->settle_sip($xmpp);
 	$start = $now->();
 	$w->refresh();
 	$n = $w->notify();
