@@ -524,7 +524,12 @@ ngx_fed_domain_dialect(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
         return NGX_CONF_OK;
     }
 
-    return "it must be \"simple\"";
+    if (ngx_strcmp(value->data, "ocs") == 0) {
+        domain->dialect = NGX_FED_DIALECT_OCS;
+        return NGX_CONF_OK;
+    }
+
+    return "it must be \"simple\" or \"ocs\"";
 }
 
 

@@ -22,6 +22,8 @@
 #define NGX_FED_AUTH_DIALBACK     2
 
 #define NGX_FED_DIALECT_SIMPLE    0
+#define NGX_FED_DIALECT_OCS       1
+#define NGX_FED_DIALECTS          2
 
 
 /* a host given by server=, resolved when the configuration was read */

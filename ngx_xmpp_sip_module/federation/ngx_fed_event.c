@@ -102,7 +102,9 @@ ngx_fed_event_submit(ngx_fed_event_t *ev)
         return;
     }
 
-    if (ev->kind != NGX_FED_MESSAGE && ev->source == fcf->xmpp) {
+    if (ev->source == fcf->xmpp
+        && (ev->kind == NGX_FED_SUBSCRIPTION || ev->kind == NGX_FED_PRESENCE))
+    {
         ngx_fed_roster_event(ev);
         return;
     }

@@ -31,6 +31,9 @@ typedef enum {
     NGX_FED_MESSAGE = 0,
     NGX_FED_SUBSCRIPTION,
     NGX_FED_PRESENCE,
+    NGX_FED_COMPOSING,
+    NGX_FED_RECEIPT,
+    NGX_FED_SESSION,           /* of messages; it is only admitted */
     NGX_FED_KINDS
 } ngx_fed_kind_e;
 
@@ -40,6 +43,18 @@ typedef enum {
     NGX_FED_CHAT,
     NGX_FED_HEADLINE
 } ngx_fed_message_type_e;
+
+
+/* what a user is about to say, in the terms of XEP-0085, 2 */
+
+typedef enum {
+    NGX_FED_CHAT_NONE = 0,
+    NGX_FED_CHAT_ACTIVE,
+    NGX_FED_CHAT_COMPOSING,
+    NGX_FED_CHAT_PAUSED,
+    NGX_FED_CHAT_INACTIVE,
+    NGX_FED_CHAT_GONE
+} ngx_fed_chat_state_e;
 
 
 /* what a subscription or a presence is, in the terms of RFC 6121, 4.7.1 */
@@ -72,6 +87,7 @@ struct ngx_fed_event_s {
     ngx_fed_kind_e                kind;
     ngx_fed_message_type_e        type;
     ngx_fed_presence_type_e       presence;
+    ngx_fed_chat_state_e          chat_state;    /* of NGX_FED_COMPOSING */
 
     /* kept until the outcome: in the event's pool */
 

@@ -50,7 +50,10 @@ static ngx_int_t ngx_fed_variable_time(ngx_stream_session_t *s,
 static ngx_str_t  ngx_fed_variable_kinds[NGX_FED_KINDS] = {
     ngx_string("message"),
     ngx_string("subscription"),
-    ngx_string("presence")
+    ngx_string("presence"),
+    ngx_string("composing"),
+    ngx_string("receipt"),
+    ngx_string("session")
 };
 
 

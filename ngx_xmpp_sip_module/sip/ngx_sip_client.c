@@ -140,7 +140,7 @@ ngx_sip_client_message(ngx_fed_event_t *ev)
     if (pair->current == NULL) {
         pair->current = client;
         client->pair = pair;
-        ngx_sip_peer_send(client);
+        ngx_sip_dialects[client->domain->dialect]->send(client);
         return;
     }
 
@@ -241,7 +241,7 @@ ngx_sip_pair_next(ngx_sip_ctx_t *ctx, ngx_sip_pair_t *pair)
         client->waiting = 0;
         pair->current = client;
 
-        ngx_sip_peer_send(client);
+        ngx_sip_dialects[client->domain->dialect]->send(client);
     }
 
     pair->advancing = 0;

@@ -239,6 +239,15 @@ typedef struct {
 } ngx_sip_refusal_t;
 
 
+/* header fields that a dialect wants, as rows */
+
+typedef struct {
+    ngx_str_t                     all;       /* in requests and responses */
+    ngx_str_t                     dialog;    /* in those that make a dialog */
+    ngx_str_t                     contact;   /* URI; empty: that of the user */
+} ngx_sip_rows_t;
+
+
 /* what a worker holds for a federation */
 
 struct ngx_sip_ctx_s {
@@ -251,6 +260,7 @@ struct ngx_sip_ctx_s {
 
     ngx_str_t                     via_tls;   /* up to the branch's cookie */
     ngx_str_t                     via_tcp;
+    ngx_sip_rows_t                rows[NGX_FED_DIALECTS];
 
     ngx_queue_t                   conns;
     ngx_uint_t                    nreplies;
@@ -274,9 +284,20 @@ struct ngx_sip_ctx_s {
 };
 
 
-/* how instant messages are spoken with a domain: one file each */
+/*
+ * How a domain speaks: one file each, or a folder.  init() sets the rows.
+ *
+ * read() fills in an event from a MESSAGE that starts no dialog, and returns
+ * NGX_OK, NGX_DECLINED with the refusal filled in, or NGX_ERROR.  write() makes
+ * of the event of a transaction the request but for its Via, or that part of it
+ * which does not change, and send() sends it, once it has its turn.  session()
+ * takes a request that makes an IM session or belongs to one; NULL: there are
+ * none.  composing() sends a chat state and brings about the outcome.
+ */
 
 typedef struct {
+    ngx_int_t                   (*init)(ngx_sip_ctx_t *ctx,
+                                        ngx_sip_rows_t *rows);
     ngx_int_t                   (*read)(ngx_sip_ctx_t *ctx,
                                         ngx_sip_msg_t *msg,
                                         ngx_fed_event_t *ev,
@@ -284,11 +305,16 @@ typedef struct {
     ngx_int_t                   (*write)(ngx_sip_ctx_t *ctx,
                                          ngx_fed_event_t *ev,
                                          ngx_sip_client_t *client);
+    void                        (*send)(ngx_sip_client_t *client);
+    void                        (*session)(ngx_sip_conn_t *conn,
+                                           ngx_sip_msg_t *msg);
+    void                        (*composing)(ngx_fed_event_t *ev);
 } ngx_sip_dialect_t;
 
 
 extern const ngx_sip_dialect_t  *const ngx_sip_dialects[];
 extern const ngx_sip_dialect_t  ngx_sip_dialect_simple;
+extern const ngx_sip_dialect_t  ngx_sip_dialect_ocs;
 
 
 /* ngx_sip_conn.c */
@@ -429,6 +455,8 @@ void ngx_sip_subscriber_due(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id,
 
 /* ngx_sip_simple.c */
 
+ngx_int_t ngx_sip_simple_read(ngx_sip_ctx_t *ctx, ngx_sip_msg_t *msg,
+    ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal);
 size_t ngx_sip_language_prefix(ngx_str_t *lang);
 
 /* ngx_sip_thread.c */

@@ -21,6 +21,7 @@ static ngx_int_t ngx_sip_init_process(ngx_fed_conf_t *fcf);
 static void ngx_sip_exit_process(ngx_fed_conf_t *fcf);
 static ngx_int_t ngx_sip_init_keys(ngx_sip_ctx_t *ctx);
 static ngx_int_t ngx_sip_init_vias(ngx_sip_ctx_t *ctx);
+static ngx_int_t ngx_sip_init_dialects(ngx_sip_ctx_t *ctx);
 static void ngx_sip_send(ngx_fed_event_t *ev);
 static void ngx_sip_done(ngx_fed_event_t *ev);
 static void ngx_sip_answer(ngx_fed_conf_t *fcf, ngx_fed_answer_t *answer);
@@ -44,7 +45,8 @@ ngx_fed_leg_t  ngx_sip_leg = {
 /* by NGX_FED_DIALECT_* */
 
 const ngx_sip_dialect_t  *const ngx_sip_dialects[] = {
-    &ngx_sip_dialect_simple
+    &ngx_sip_dialect_simple,
+    &ngx_sip_dialect_ocs
 };
 
 
@@ -107,6 +109,7 @@ ngx_sip_init_process(ngx_fed_conf_t *fcf)
 
     if (ngx_sip_init_keys(ctx) != NGX_OK
         || ngx_sip_init_vias(ctx) != NGX_OK
+        || ngx_sip_init_dialects(ctx) != NGX_OK
         || ngx_sip_server_init(ctx) != NGX_OK
         || ngx_sip_client_init(ctx) != NGX_OK)
     {
@@ -224,15 +227,37 @@ ngx_sip_init_vias(ngx_sip_ctx_t *ctx)
 }
 
 
+static ngx_int_t
+ngx_sip_init_dialects(ngx_sip_ctx_t *ctx)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_FED_DIALECTS; i++) {
+        if (ngx_sip_dialects[i]->init(ctx, &ctx->rows[i]) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
 static void
 ngx_sip_send(ngx_fed_event_t *ev)
 {
-    if (ev->kind == NGX_FED_MESSAGE) {
+    switch (ev->kind) {
+
+    case NGX_FED_MESSAGE:
         ngx_sip_client_message(ev);
         return;
-    }
 
-    ngx_sip_subscriber_send(ev);
+    case NGX_FED_COMPOSING:
+        ngx_sip_dialects[ev->to_domain->dialect]->composing(ev);
+        return;
+
+    default:
+        ngx_sip_subscriber_send(ev);
+    }
 }
 
 

@@ -13,9 +13,11 @@
 
 
 #define NGX_SIP_UNSUPPORTED_LEN  1024
+#define NGX_SIP_HOST_LEN         255
 #define NGX_SIP_LOGGED           16      /* refusals, as errors, on a link */
 
 
+static ngx_int_t ngx_sip_session(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
 static void ngx_sip_refuse(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_uint_t status, const char *headers);
 static void ngx_sip_refuse_method(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
@@ -44,13 +46,13 @@ ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     ngx_fed_key_t      key;
     ngx_sip_refusal_t  refusal;
 
-    /* an ACK is never answered (RFC 3261, 17) */
-
-    if (msg->method == NGX_SIP_ACK) {
-        return;
-    }
-
     if (ngx_sip_check(msg) != NGX_OK) {
+
+        /* an ACK is never answered (RFC 3261, 17) */
+
+        if (msg->method == NGX_SIP_ACK) {
+            return;
+        }
 
         ngx_log_error(NGX_LOG_INFO, conn->link->log, 0,
                       "peer sent a SIP request that is refused by %ui: %s",
@@ -68,6 +70,11 @@ ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
         key = ngx_sip_server_key(conn, msg, &msg->method_name);
 
         ngx_sip_respond(conn, msg, &key, &refusal);
+        return;
+    }
+
+    if (msg->method == NGX_SIP_ACK) {
+        (void) ngx_sip_session(conn, msg);
         return;
     }
 
@@ -89,7 +96,11 @@ ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
         break;
 
     default:
-        ngx_sip_refuse_method(conn, msg);
+
+        if (ngx_sip_session(conn, msg) != NGX_OK) {
+            ngx_sip_refuse_method(conn, msg);
+        }
+
         return;
     }
 
@@ -120,8 +131,54 @@ ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
         return;
 
     default:
-        ngx_sip_im(conn, msg);
+
+        if (msg->to.tag.len == 0 || ngx_sip_session(conn, msg) != NGX_OK) {
+            ngx_sip_im(conn, msg);
+        }
     }
+}
+
+
+/*
+ * Hands a request to the IM sessions of the domain that it says it is from.
+ * Returns NGX_DECLINED if that has none.
+ */
+
+static ngx_int_t
+ngx_sip_session(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
+{
+    u_char                    buf[NGX_SIP_HOST_LEN];
+    ngx_str_t                 name;
+    ngx_sip_uri_t             uri;
+    ngx_fed_domain_t         *domain;
+    const ngx_sip_dialect_t  *dialect;
+
+    if (ngx_sip_uri(&msg->from.uri, &uri) != NGX_OK
+        || uri.host.len > NGX_SIP_HOST_LEN)
+    {
+        return NGX_DECLINED;
+    }
+
+    name.data = buf;
+    name.len = uri.host.len;
+
+    ngx_strlow(buf, uri.host.data, uri.host.len);
+
+    domain = ngx_fed_domain_find(conn->ctx->conf, &name);
+
+    if (domain->leg != conn->ctx->conf->sip) {
+        return NGX_DECLINED;
+    }
+
+    dialect = ngx_sip_dialects[domain->dialect];
+
+    if (dialect->session == NULL) {
+        return NGX_DECLINED;
+    }
+
+    dialect->session(conn, msg);
+
+    return NGX_OK;
 }
 
 

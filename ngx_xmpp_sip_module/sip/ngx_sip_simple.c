@@ -19,8 +19,7 @@
 #define NGX_SIP_OLD           60      /* seconds, from which Date is told */
 
 
-static ngx_int_t ngx_sip_simple_read(ngx_sip_ctx_t *ctx, ngx_sip_msg_t *msg,
-    ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal);
+static ngx_int_t ngx_sip_simple_init(ngx_sip_ctx_t *ctx, ngx_sip_rows_t *rows);
 static ngx_int_t ngx_sip_simple_content(ngx_sip_msg_t *msg, ngx_str_t *text,
     ngx_sip_refusal_t *refusal);
 static ngx_int_t ngx_sip_simple_body(ngx_str_t *text, ngx_fed_event_t *ev,
@@ -33,12 +32,24 @@ static ngx_int_t ngx_sip_simple_date(ngx_sip_msg_t *msg, ngx_fed_event_t *ev);
 static ngx_int_t ngx_sip_simple_write(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
     ngx_sip_client_t *client);
 static u_char *ngx_sip_simple_optional(u_char *p, ngx_fed_event_t *ev);
+static void ngx_sip_simple_composing(ngx_fed_event_t *ev);
 
 
 const ngx_sip_dialect_t  ngx_sip_dialect_simple = {
+    ngx_sip_simple_init,
     ngx_sip_simple_read,
-    ngx_sip_simple_write
+    ngx_sip_simple_write,
+    ngx_sip_peer_send,
+    NULL,
+    ngx_sip_simple_composing
 };
+
+
+static ngx_int_t
+ngx_sip_simple_init(ngx_sip_ctx_t *ctx, ngx_sip_rows_t *rows)
+{
+    return NGX_OK;
+}
 
 
 /*
@@ -46,7 +57,7 @@ const ngx_sip_dialect_t  ngx_sip_dialect_simple = {
  * refusal filled in, or NGX_ERROR if there is no memory.
  */
 
-static ngx_int_t
+ngx_int_t
 ngx_sip_simple_read(ngx_sip_ctx_t *ctx, ngx_sip_msg_t *msg,
     ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal)
 {
@@ -425,4 +436,11 @@ ngx_sip_language_prefix(ngx_str_t *lang)
     }
 
     return (n && i == lang->len) ? i : good;
+}
+
+
+static void
+ngx_sip_simple_composing(ngx_fed_event_t *ev)
+{
+    ngx_fed_event_accept(ev);
 }
