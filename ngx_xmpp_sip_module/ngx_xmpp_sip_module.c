@@ -57,6 +57,7 @@ static ngx_fed_conf_t *ngx_xmpp_sip_create_federation(ngx_conf_t *cf,
 static char *ngx_xmpp_sip_init_federation(ngx_conf_t *cf, ngx_fed_conf_t *fcf);
 static void ngx_xmpp_sip_init_limits(ngx_fed_conf_t *fcf);
 static void ngx_xmpp_sip_init_presence(ngx_fed_conf_t *fcf);
+static ngx_int_t ngx_xmpp_sip_check_types(ngx_str_t *types);
 static ngx_ssl_t *ngx_xmpp_sip_create_ssl(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
     ngx_uint_t certificate);
 static char *ngx_xmpp_sip_init_host(ngx_conf_t *cf, ngx_fed_conf_t *fcf);
@@ -884,6 +885,15 @@ ngx_xmpp_sip_init_federation(ngx_conf_t *cf, ngx_fed_conf_t *fcf)
         return NGX_CONF_ERROR;
     }
 
+    if (ngx_xmpp_sip_check_types(&fcf->ocs_accept_types) != NGX_OK) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"ocs_accept_types\" of federation \"%V\" in %s:%ui "
+                      "must be media types with blanks between them, "
+                      "\"text/plain\" among them",
+                      &fcf->name, fcf->file, fcf->line);
+        return NGX_CONF_ERROR;
+    }
+
     if (fcf->notify_timeout == 0) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"notify_timeout\" of federation \"%V\" in %s:%ui "
@@ -1037,6 +1047,46 @@ ngx_xmpp_sip_init_presence(ngx_fed_conf_t *fcf)
     if (fcf->ocs_accept_types.data == NULL) {
         ngx_str_set(&fcf->ocs_accept_types, "text/plain");
     }
+}
+
+
+/* They stand in a line of a session description. */
+
+static ngx_int_t
+ngx_xmpp_sip_check_types(ngx_str_t *types)
+{
+    size_t      i, start;
+    ngx_uint_t  plain, slash;
+
+    plain = 0;
+    slash = 0;
+    start = 0;
+
+    for (i = 0; i <= types->len; i++) {
+
+        if (i < types->len && types->data[i] != ' ') {
+
+            if (types->data[i] < ' ' || types->data[i] >= 0x7f) {
+                return NGX_ERROR;
+            }
+
+            slash += (types->data[i] == '/');
+            continue;
+        }
+
+        if (slash != 1) {
+            return NGX_ERROR;
+        }
+
+        plain |= (i - start == sizeof("text/plain") - 1
+                  && ngx_memcmp(types->data + start, "text/plain", i - start)
+                     == 0);
+
+        start = i + 1;
+        slash = 0;
+    }
+
+    return plain ? NGX_OK : NGX_ERROR;
 }
 
 
