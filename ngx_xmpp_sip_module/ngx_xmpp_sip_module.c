@@ -18,6 +18,9 @@
 
 #define NGX_XMPP_SIP_ZONE_MIN   (512 * 1024)
 
+#define NGX_XMPP_SIP_OCS_VERIFICATION                                         \
+    "ms-asserted-verification-level: ms-source-verified-user=verified"
+
 
 #if (nginx_version >= 1025005)
 typedef ngx_stream_ssl_srv_conf_t  ngx_xmpp_sip_ssl_conf_t;
@@ -82,6 +85,8 @@ static char *ngx_xmpp_sip_rate(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_xmpp_sip_status(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_xmpp_sip_verification(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static char *ngx_xmpp_sip_password_file(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
@@ -93,6 +98,21 @@ static void ngx_xmpp_sip_exit_process(ngx_cycle_t *cycle);
 static ngx_conf_enum_t  ngx_xmpp_sip_confirm[] = {
     { ngx_string("ping"), NGX_FED_CONFIRM_PING },
     { ngx_string("write"), NGX_FED_CONFIRM_WRITE },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_xmpp_sip_ocs_routes[] = {
+    { ngx_string("off"), NGX_FED_OCS_ROUTE_OFF },
+    { ngx_string("requests"), NGX_FED_OCS_ROUTE_REQUESTS },
+    { ngx_string("on"), NGX_FED_OCS_ROUTE_ON },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_xmpp_sip_ocs_contacts[] = {
+    { ngx_string("host"), NGX_FED_OCS_CONTACT_HOST },
+    { ngx_string("user"), NGX_FED_OCS_CONTACT_USER },
     { ngx_null_string, 0 }
 };
 
@@ -266,6 +286,13 @@ static ngx_command_t  ngx_xmpp_sip_commands[] = {
       0,
       NULL },
 
+    { ngx_string("ocs_verification"),
+      NGX_STREAM_FED_CONF|NGX_CONF_TAKE1,
+      ngx_xmpp_sip_verification,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("ssl_password_file"),
       NGX_STREAM_FED_CONF|NGX_CONF_TAKE1,
       ngx_xmpp_sip_password_file,
@@ -302,6 +329,14 @@ static ngx_command_t  ngx_xmpp_sip_commands[] = {
 
     ngx_xmpp_sip_command("confirm", NGX_CONF_TAKE1, ngx_conf_set_enum_slot,
                          confirm, &ngx_xmpp_sip_confirm),
+
+    ngx_xmpp_sip_command("ocs_record_route", NGX_CONF_TAKE1,
+                         ngx_conf_set_enum_slot, ocs_record_route,
+                         &ngx_xmpp_sip_ocs_routes),
+
+    ngx_xmpp_sip_command("ocs_contact", NGX_CONF_TAKE1,
+                         ngx_conf_set_enum_slot, ocs_contact,
+                         &ngx_xmpp_sip_ocs_contacts),
 
     ngx_xmpp_sip_flag("log_bodies", log_bodies),
     ngx_xmpp_sip_flag("private_addresses", private_addresses),
@@ -776,6 +811,9 @@ ngx_xmpp_sip_create_federation(ngx_conf_t *cf, ngx_str_t *name)
     fcf->mirror_chat = NGX_CONF_UNSET;
     fcf->message_status = NGX_CONF_UNSET_UINT;
 
+    fcf->ocs_record_route = NGX_CONF_UNSET_UINT;
+    fcf->ocs_contact = NGX_CONF_UNSET_UINT;
+
     fcf->connect_timeout = NGX_CONF_UNSET_MSEC;
     fcf->handshake_timeout = NGX_CONF_UNSET_MSEC;
     fcf->dialback_timeout = NGX_CONF_UNSET_MSEC;
@@ -941,6 +979,13 @@ ngx_xmpp_sip_init_limits(ngx_fed_conf_t *fcf)
     if (fcf->unavailable_status == 0) {
         fcf->unavailable_status = 403;
     }
+
+    if (fcf->ocs_verification.data == NULL) {
+        ngx_str_set(&fcf->ocs_verification, NGX_XMPP_SIP_OCS_VERIFICATION CRLF);
+    }
+
+    ngx_conf_init_uint_value(fcf->ocs_record_route, NGX_FED_OCS_ROUTE_ON);
+    ngx_conf_init_uint_value(fcf->ocs_contact, NGX_FED_OCS_CONTACT_HOST);
 
     ngx_conf_init_msec_value(fcf->connect_timeout, 10000);
     ngx_conf_init_msec_value(fcf->handshake_timeout, 30000);
@@ -1460,6 +1505,77 @@ ngx_xmpp_sip_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid value \"%V\", it must be 403 or 480",
                        &value[1]);
+
+    return NGX_CONF_ERROR;
+}
+
+
+/* ocs_verification "name: value" | off: a row for all that we send */
+
+static char *
+ngx_xmpp_sip_verification(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_fed_conf_t *fcf = conf;
+
+    u_char     *p, *last, *colon;
+    ngx_str_t  *value, *row;
+
+    row = &fcf->ocs_verification;
+
+    if (row->data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        ngx_str_set(row, "");
+        return NGX_CONF_OK;
+    }
+
+    p = value[1].data;
+    last = p + value[1].len;
+    colon = ngx_strlchr(p, last, ':');
+
+    if (colon == NULL || colon == p) {
+        goto invalid;
+    }
+
+    for ( /* void */ ; p < colon; p++) {
+        if ((*p | 0x20) < 'a' || (*p | 0x20) > 'z') {
+            if (*p != '-' && (*p < '0' || *p > '9')) {
+                goto invalid;
+            }
+        }
+    }
+
+    while (++p < last && *p == ' ') { /* void */ }
+
+    if (p == last) {
+        goto invalid;
+    }
+
+    for ( /* void */ ; p < last; p++) {
+        if (*p < ' ' || *p > '~') {
+            goto invalid;
+        }
+    }
+
+    p = ngx_pnalloc(cf->pool, value[1].len + sizeof(CRLF) - 1);
+    if (p == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    row->data = p;
+    row->len = ngx_sprintf(p, "%V" CRLF, &value[1]) - p;
+
+    return NGX_CONF_OK;
+
+invalid:
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid header field \"%V\", it must be as "
+                       "\"name: value\", or \"off\"", &value[1]);
 
     return NGX_CONF_ERROR;
 }

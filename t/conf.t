@@ -92,6 +92,11 @@ my @good = (
 		. 'private_addresses on; mask_recipients on; message_6xx off; '
 		. 'mirror_chat on; message_status 200; unavailable_status 480; '
 		. 'sip_host gw.test:5071; dialback_secret s3cr3t;')],
+	(map { ["ocs $_", fed("$zone sip_domain s.test home server=127.0.0.1 "
+		. "dialect=ocs; $_")] }
+		'ocs_verification off;', 'ocs_verification "X-Checked: yes";',
+		map({ "ocs_record_route $_;" } qw/on requests off/),
+		'ocs_contact host;', 'ocs_contact user;'),
 	['times', fed("$zone $home connect_timeout 1s; handshake_timeout 1s; "
 		. 'dialback_timeout 1s; transaction_timeout 5s; '
 		. 'trying_timeout 1s; confirm_timeout 2s; close_timeout 1s; '
@@ -254,6 +259,12 @@ my @bad = (
 		qr/invalid value "503", it must be 403 or 480/],
 	['sip_host', fed("$zone $home sip_host gw.test:x;"),
 		qr/invalid host "gw.test:x"/],
+	(map { ["ocs_verification $_", fed("$zone $home ocs_verification $_;"),
+		qr/invalid header field ".*", it must be as "name: value"/] }
+		'on', '": x"', '"a b: x"', '"a:"', '"a: "', "\"a: \xc3\xa9\""),
+	(map { ["$_->[0] $_->[1]", fed("$zone $home $_->[0] $_->[1];"),
+		qr/invalid value "$_->[1]"/] } ['ocs_record_route', 'both'],
+		['ocs_contact', 'ip']),
 	['times that contradict', fed("$zone $home transaction_timeout 10s; "
 		. 'confirm_timeout 9s;'), qr/must be less than "transaction_timeout"/],
 	['time', fed("$zone $home connect_timeout soon;"), qr/invalid value/],

@@ -20,6 +20,13 @@
 #define NGX_FED_CONFIRM_PING      0
 #define NGX_FED_CONFIRM_WRITE     1
 
+#define NGX_FED_OCS_ROUTE_OFF       0
+#define NGX_FED_OCS_ROUTE_REQUESTS  1
+#define NGX_FED_OCS_ROUTE_ON        2
+
+#define NGX_FED_OCS_CONTACT_HOST    0
+#define NGX_FED_OCS_CONTACT_USER    1
+
 
 struct ngx_fed_conf_s {
     ngx_str_t                     name;
@@ -106,6 +113,12 @@ struct ngx_fed_conf_s {
     ngx_uint_t                    pair_queue;          /* behind one MESSAGE */
     ngx_uint_t                    link_events;         /* open, of one link */
     size_t                        output_size;         /* high water mark */
+
+    /* of dialect=ocs */
+
+    ngx_str_t                     ocs_verification;    /* a row, or empty */
+    ngx_uint_t                    ocs_record_route;
+    ngx_uint_t                    ocs_contact;
 
     /* presence */
 

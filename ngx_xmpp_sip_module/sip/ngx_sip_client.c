@@ -115,7 +115,8 @@ ngx_sip_client_message(ngx_fed_event_t *ev)
         return;
     }
 
-    size = client->line.len + client->rest.len;
+    size = client->line.len + client->rest.len
+           + ctx->rows[ev->to_domain->dialect].all.len;
 
     if (ev->to_domain->tls == NGX_FED_TLS_OFF) {
         size += ctx->via_tcp.len + NGX_SIP_BRANCH_LEN + sizeof(CRLF) - 1;
@@ -262,15 +263,17 @@ void
 ngx_sip_client_write(ngx_sip_client_t *client, ngx_sip_conn_t *conn)
 {
     u_char         *p;
-    ngx_str_t      *via;
+    ngx_str_t      *via, *all;
     ngx_sip_ctx_t  *ctx;
 
     ctx = client->ctx;
     via = conn->link->secure ? &ctx->via_tls : &ctx->via_tcp;
+    all = &ctx->rows[client->domain->dialect].all;
 
     p = ngx_fed_link_reserve(conn->link,
                              client->line.len + via->len + NGX_FED_ID_LEN
-                             + sizeof(";alias" CRLF) + client->rest.len);
+                             + sizeof(";alias" CRLF) + all->len
+                             + client->rest.len);
     if (p == NULL) {
         ngx_sip_client_fail(client, NGX_FED_NO_LINK, NULL);
         return;
@@ -288,6 +291,10 @@ ngx_sip_client_write(ngx_sip_client_t *client, ngx_sip_conn_t *conn)
 
     *p++ = CR;
     *p++ = LF;
+
+    if (all->len) {
+        p = ngx_cpymem(p, all->data, all->len);
+    }
 
     p = ngx_cpymem(p, client->rest.data, client->rest.len);
 

@@ -532,13 +532,19 @@ ngx_sip_users(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_fed_event_t *ev,
 {
     u_char          *buf;
     ngx_int_t        rc;
+    ngx_str_t       *to;
     ngx_fed_conf_t  *fcf;
 
     static const ngx_uint_t  statuses[] = { 0, 400, 416, 480, 404 };
 
     fcf = conn->ctx->conf;
 
-    rc = ngx_fed_address_from_sip(ev->pool, &msg->uri, &ev->to);
+    /* within a dialog the Request-URI may be our Contact, see ngx_sip_rows_t */
+
+    to = (msg->to.tag.len && ngx_sip_is_us(conn->ctx, &msg->uri))
+         ? &msg->to.uri : &msg->uri;
+
+    rc = ngx_fed_address_from_sip(ev->pool, to, &ev->to);
 
     if (rc == NGX_ERROR) {
         return NGX_ERROR;

@@ -320,7 +320,7 @@ ngx_sip_server_write(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
 
     p = ngx_fed_link_reserve(conn->link,
                              sizeof("SIP/2.0 200 ") + tail->len
-                             + ngx_sip_respond_size(msg));
+                             + ngx_sip_respond_size(conn, msg));
     if (p == NULL) {
         return;
     }
@@ -328,7 +328,7 @@ ngx_sip_server_write(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     p = ngx_sip_server_status(p, status, tail, &rest);
     p = ngx_sip_respond_head(p, conn, msg);
     p = ngx_sip_respond_tag(p, msg, key);
-    p = ngx_sip_respond_tail(p, msg);
+    p = ngx_sip_respond_tail(p, conn, msg);
     p = ngx_cpymem(p, rest.data, rest.len);
 
     ngx_fed_link_commit(conn->link, p);
@@ -356,7 +356,7 @@ ngx_sip_server_create(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
         return NGX_ERROR;
     }
 
-    p = ngx_pnalloc(ev->pool, ngx_sip_respond_size(msg));
+    p = ngx_pnalloc(ev->pool, ngx_sip_respond_size(conn, msg));
     if (p == NULL) {
         return NGX_ERROR;
     }
@@ -374,7 +374,7 @@ ngx_sip_server_create(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     server->tag.len = p - server->tag.data;
 
     server->tail.data = p;
-    p = ngx_sip_respond_tail(p, msg);
+    p = ngx_sip_respond_tail(p, conn, msg);
     server->tail.len = p - server->tail.data;
 
     h = ngx_sip_header(msg, NGX_SIP_TIMESTAMP);
