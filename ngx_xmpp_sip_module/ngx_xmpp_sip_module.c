@@ -117,6 +117,13 @@ static ngx_conf_enum_t  ngx_xmpp_sip_ocs_contacts[] = {
 };
 
 
+static ngx_conf_enum_t  ngx_xmpp_sip_ocs_negotiations[] = {
+    { ngx_string("200"), 200 },
+    { ngx_string("405"), 405 },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_conf_bitmask_t  ngx_xmpp_sip_protocols[] = {
     { ngx_string("TLSv1"), NGX_SSL_TLSv1 },
     { ngx_string("TLSv1.1"), NGX_SSL_TLSv1_1 },
@@ -338,6 +345,11 @@ static ngx_command_t  ngx_xmpp_sip_commands[] = {
                          ngx_conf_set_enum_slot, ocs_contact,
                          &ngx_xmpp_sip_ocs_contacts),
 
+    ngx_xmpp_sip_command("ocs_negotiate", NGX_CONF_TAKE1,
+                         ngx_conf_set_enum_slot, ocs_negotiate,
+                         &ngx_xmpp_sip_ocs_negotiations),
+
+    ngx_xmpp_sip_flag("ocs_diagnostics", ocs_diagnostics),
     ngx_xmpp_sip_flag("log_bodies", log_bodies),
     ngx_xmpp_sip_flag("private_addresses", private_addresses),
     ngx_xmpp_sip_flag("mask_recipients", mask_recipients),
@@ -813,6 +825,8 @@ ngx_xmpp_sip_create_federation(ngx_conf_t *cf, ngx_str_t *name)
 
     fcf->ocs_record_route = NGX_CONF_UNSET_UINT;
     fcf->ocs_contact = NGX_CONF_UNSET_UINT;
+    fcf->ocs_negotiate = NGX_CONF_UNSET_UINT;
+    fcf->ocs_diagnostics = NGX_CONF_UNSET;
 
     fcf->connect_timeout = NGX_CONF_UNSET_MSEC;
     fcf->handshake_timeout = NGX_CONF_UNSET_MSEC;
@@ -986,6 +1000,8 @@ ngx_xmpp_sip_init_limits(ngx_fed_conf_t *fcf)
 
     ngx_conf_init_uint_value(fcf->ocs_record_route, NGX_FED_OCS_ROUTE_ON);
     ngx_conf_init_uint_value(fcf->ocs_contact, NGX_FED_OCS_CONTACT_HOST);
+    ngx_conf_init_uint_value(fcf->ocs_negotiate, 405);
+    ngx_conf_init_value(fcf->ocs_diagnostics, 0);
 
     ngx_conf_init_msec_value(fcf->connect_timeout, 10000);
     ngx_conf_init_msec_value(fcf->handshake_timeout, 30000);

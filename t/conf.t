@@ -96,7 +96,8 @@ my @good = (
 		. "dialect=ocs; $_")] }
 		'ocs_verification off;', 'ocs_verification "X-Checked: yes";',
 		map({ "ocs_record_route $_;" } qw/on requests off/),
-		'ocs_contact host;', 'ocs_contact user;'),
+		'ocs_contact host;', 'ocs_contact user;', 'ocs_negotiate 200;',
+		'ocs_negotiate 405;', 'ocs_diagnostics on;'),
 	['times', fed("$zone $home connect_timeout 1s; handshake_timeout 1s; "
 		. 'dialback_timeout 1s; transaction_timeout 5s; '
 		. 'trying_timeout 1s; confirm_timeout 2s; close_timeout 1s; '
@@ -264,7 +265,8 @@ my @bad = (
 		'on', '": x"', '"a b: x"', '"a:"', '"a: "', "\"a: \xc3\xa9\""),
 	(map { ["$_->[0] $_->[1]", fed("$zone $home $_->[0] $_->[1];"),
 		qr/invalid value "$_->[1]"/] } ['ocs_record_route', 'both'],
-		['ocs_contact', 'ip']),
+		['ocs_contact', 'ip'], ['ocs_negotiate', '501'],
+		['ocs_diagnostics', 'yes']),
 	['times that contradict', fed("$zone $home transaction_timeout 10s; "
 		. 'confirm_timeout 9s;'), qr/must be less than "transaction_timeout"/],
 	['time', fed("$zone $home connect_timeout soon;"), qr/invalid value/],

@@ -28,14 +28,39 @@ select STDOUT; $| = 1;
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
 	->has_daemon('openssl');
 
+my $d = $t->testdir();
+
 my $g = Test::Nginx::Gateway->new($t, zone => '4m', sip => 'dialect=ocs',
-	federation => <<'EOF_');
-        sip_domain o.test home server=127.0.0.1:%%PORT_8064%% name=s.test;
+	federation => <<'EOF_', stream => <<"EOF_");
         sip_host gw.test:5071;
         notify_interval 20ms;
 EOF_
+    federation other {
+        zone other 1m;
 
-$t->plan(5);
+        ssl_certificate $d/gw.crt;
+        ssl_certificate_key $d/gw.key;
+        ssl_trusted_certificate $d/ca.crt;
+
+        sip_domain s.test home server=127.0.0.1:%%PORT_8061%% dialect=ocs;
+        xmpp_domain x.test server=127.0.0.1:%%PORT_8279%%;
+
+        ocs_negotiate 200;
+        ocs_diagnostics on;
+        ocs_verification off;
+        ocs_record_route off;
+        ocs_contact user;
+    }
+
+    server {
+        listen 127.0.0.1:%%PORT_8063%% ssl;
+        ssl_client_certificate $d/ca.crt;
+        ssl_verify_client on;
+        sip_federation other;
+    }
+EOF_
+
+$t->plan(9);
 
 $g->start();
 
@@ -201,11 +226,81 @@ EOF_
 	like($res->header('To'), qr/^<sip:\Q$u\E>;epid=46c4b2d3ac;tag=\w+$/, 'To');
 });
 
+# between the two ends of a link
+
+for my $form (405, 200) {
+	case("5.2: NEGOTIATE, $form", sub {
+		my $c = $form == 405 ? $g->sip() : other();
+		my $res = verbatim($c, <<'EOF_');
+NEGOTIATE sip:127.0.0.1:8062 SIP/2.0
+Via: SIP/2.0/TLS 127.0.0.1:2616
+CSeq: 1 NEGOTIATE
+Call-ID: a1b2
+From: <sip:edge.s.test>;tag=x1
+To: <sip:127.0.0.1>
+Compression: LZ77-8K
+Max-Forwards: 0
+Content-Length: 0
+EOF_
+
+		is($res->code(), $form, 'response');
+		is($res->header('Compression'), $form == 200 ? 'None' : undef,
+			'Compression');
+		like($res->header('Allow'), qr/MESSAGE/, 'Allow') if $form == 405;
+		is($res->header('Via'), 'SIP/2.0/TLS 127.0.0.1:2616', 'Via');
+
+		is($c->transact('OPTIONS', 'sip:gw.test:5071')->code(), 200,
+			'the link is kept');
+	});
+}
+
+case('2.8: OPTIONS', sub {
+	my $c = $g->sip();
+
+	for my $uri ('sip:gw.test', 'sip:GW.test:5071;transport=tls',
+		'sip:127.0.0.1:8062', 'sip:u@x.test', "$US")
+	{
+		my $res = $c->transact('OPTIONS', $uri, 'Max-Forwards' => 0);
+		is($res->code(), 200, $uri);
+		like($res->header('Allow'), qr/MESSAGE/, 'Allow');
+	}
+});
+
+case('2.6: diagnostics', sub {
+	my ($u, $r) = names();
+	my $c = other();
+
+	my $res = $c->transact('MESSAGE', "sip:$u", from => "sip:$r",
+		body => 'hi');
+	cmp_ok($res->code(), '>=', 500, 'nobody is there');
+	is($res->header('ms-diagnostics-public'), '60' . $res->code() . ';reason="'
+		. $res->reason() . '";source="gw.test"', 'MESSAGE');
+
+	$res = $c->transact('SUBSCRIBE', "sip:$u", from => "sip:$r",
+		headers => ['Event: dialog', 'Expires: 60']);
+	is($res->header('ms-diagnostics-public'),
+		'60489;reason="Bad Event";source="gw.test"', 'SUBSCRIBE');
+
+	$res = $c->transact('SUBSCRIBE', "sip:$u", from => "sip:$r",
+		headers => ['Event: presence', 'Expires: 60']);
+	is($res->code(), 200, 'accepted');
+	is($res->header('ms-diagnostics-public'), undef, 'not of a success');
+	is($res->header('Contact'), "<sip:u$serial\@gw.test:5061;transport=tls>",
+		'Contact with the user');
+	unlike($res->raw(), qr/^(?:ms-|Record-Route)/mi, 'rows that are off');
+});
+
 ###############################################################################
 
 is($hub->wrong(), '', 'dialogs are as they should be');
 
 ###############################################################################
+
+# a connection into the federation "other"
+
+sub other {
+	return $g->sip(PeerAddr => '127.0.0.1:' . port(8063));
+}
 
 # sends text with lines that end in LF; the final response
 

@@ -53,6 +53,7 @@ struct ngx_fed_conf_s {
     ngx_fed_domain_t             *any;       /* default; leg NULL: deny */
     ngx_fed_domain_t              none;      /* leg NULL: what deny finds */
     ngx_array_t                  *permit;    /* ngx_stream_complex_value_t */
+    ngx_uint_t                    dialects;  /* bits, of those in use */
 
     ngx_str_t                     host;      /* ours, in Via and Contact */
     in_port_t                     port;
@@ -119,6 +120,8 @@ struct ngx_fed_conf_s {
     ngx_str_t                     ocs_verification;    /* a row, or empty */
     ngx_uint_t                    ocs_record_route;
     ngx_uint_t                    ocs_contact;
+    ngx_uint_t                    ocs_negotiate;       /* 405 or 200 */
+    ngx_flag_t                    ocs_diagnostics;
 
     /* presence */
 

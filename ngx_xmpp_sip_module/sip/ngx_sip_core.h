@@ -24,6 +24,7 @@
 #define NGX_SIP_BRANCH_LEN       34      /* of ngx_fed_id_text() */
 #define NGX_SIP_REASON_LEN       128
 #define NGX_SIP_CALL_ID_LEN      128
+#define NGX_SIP_DIAGNOSIS_LEN    512
 
 #define NGX_SIP_PAIR_DIALOGS     64      /* at most */
 
@@ -302,6 +303,10 @@ struct ngx_sip_ctx_s {
  * which does not change, and send() sends it, once it has its turn.  session()
  * takes a request that makes an IM session or belongs to one; NULL: there are
  * none.  composing() sends a chat state and brings about the outcome.
+ *
+ * hop() takes a request that is for no user, from whom the link is, or returns
+ * NGX_DECLINED.  diagnose() writes rows of NGX_SIP_DIAGNOSIS_LEN at most about
+ * an error response.  Either may be NULL.
  */
 
 typedef struct {
@@ -318,6 +323,11 @@ typedef struct {
     void                        (*session)(ngx_sip_conn_t *conn,
                                            ngx_sip_msg_t *msg);
     void                        (*composing)(ngx_fed_event_t *ev);
+    ngx_int_t                   (*hop)(ngx_sip_conn_t *conn,
+                                       ngx_sip_msg_t *msg);
+    u_char                     *(*diagnose)(ngx_sip_ctx_t *ctx, u_char *dst,
+                                            ngx_uint_t status,
+                                            ngx_str_t *reason);
 } ngx_sip_dialect_t;
 
 
@@ -372,6 +382,8 @@ size_t ngx_sip_respond_routes_size(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
 u_char *ngx_sip_respond_routes(u_char *dst, ngx_sip_conn_t *conn,
     ngx_sip_msg_t *msg);
 size_t ngx_sip_phrase(u_char *dst, ngx_str_t *text);
+u_char *ngx_sip_diagnose(u_char *dst, ngx_sip_ctx_t *ctx,
+    ngx_fed_domain_t *domain, ngx_uint_t status, ngx_str_t *reason);
 
 /* ngx_sip_server.c */
 

@@ -17,6 +17,7 @@
 #define NGX_SIP_LOGGED           16      /* refusals, as errors, on a link */
 
 
+static ngx_int_t ngx_sip_hop(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
 static ngx_int_t ngx_sip_session(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
 static void ngx_sip_refuse(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_uint_t status, const char *headers);
@@ -95,6 +96,14 @@ ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     case NGX_SIP_NOTIFY:
         break;
 
+    case NGX_SIP_OTHER_METHOD:
+
+        if (ngx_sip_hop(conn, msg) == NGX_OK) {
+            return;
+        }
+
+        /* fall through */
+
     default:
 
         if (ngx_sip_session(conn, msg) != NGX_OK) {
@@ -136,6 +145,33 @@ ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
             ngx_sip_im(conn, msg);
         }
     }
+}
+
+
+/*
+ * Hands a request to the dialects that the federation has, as it may be ahead
+ * of all that says which one the peer speaks.  Returns NGX_DECLINED if it is
+ * nothing to them.
+ */
+
+static ngx_int_t
+ngx_sip_hop(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
+{
+    ngx_uint_t                i;
+    const ngx_sip_dialect_t  *dialect;
+
+    for (i = 0; i < NGX_FED_DIALECTS; i++) {
+
+        dialect = ngx_sip_dialects[i];
+
+        if ((conn->ctx->conf->dialects & ((ngx_uint_t) 1 << i))
+            && dialect->hop && dialect->hop(conn, msg) == NGX_OK)
+        {
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
 }
 
 

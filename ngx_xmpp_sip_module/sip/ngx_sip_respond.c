@@ -42,7 +42,7 @@ ngx_sip_respond(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_fed_key_t *key,
     p = ngx_fed_link_reserve(conn->link,
                              sizeof("SIP/2.0 200 " CRLF) + reason.len
                              + ngx_sip_respond_size(conn, msg)
-                             + refusal->headers.len
+                             + refusal->headers.len + NGX_SIP_DIAGNOSIS_LEN
                              + sizeof("Content-Length: 0" CRLF CRLF));
     if (p == NULL) {
         return;
@@ -57,6 +57,9 @@ ngx_sip_respond(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_fed_key_t *key,
     if (refusal->headers.len) {
         p = ngx_cpymem(p, refusal->headers.data, refusal->headers.len);
     }
+
+    p = ngx_sip_diagnose(p, conn->ctx, conn->spoken_domain, refusal->status,
+                         &reason);
 
     p = ngx_cpymem(p, "Content-Length: 0" CRLF CRLF,
                    sizeof("Content-Length: 0" CRLF CRLF) - 1);
@@ -358,4 +361,23 @@ ngx_sip_phrase(u_char *dst, ngx_str_t *text)
     }
 
     return len;
+}
+
+
+/* Writes what the dialect of a domain has to say of an error response. */
+
+u_char *
+ngx_sip_diagnose(u_char *dst, ngx_sip_ctx_t *ctx, ngx_fed_domain_t *domain,
+    ngx_uint_t status, ngx_str_t *reason)
+{
+    const ngx_sip_dialect_t  *dialect;
+
+    if (status < 300 || domain == NULL) {
+        return dst;
+    }
+
+    dialect = ngx_sip_dialects[domain->dialect];
+
+    return dialect->diagnose ? dialect->diagnose(ctx, dst, status, reason)
+                             : dst;
 }
