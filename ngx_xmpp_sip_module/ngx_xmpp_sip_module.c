@@ -61,7 +61,7 @@ static char *ngx_xmpp_sip_init_federation(ngx_conf_t *cf, ngx_fed_conf_t *fcf);
 static void ngx_xmpp_sip_init_limits(ngx_fed_conf_t *fcf);
 static void ngx_xmpp_sip_init_presence(ngx_fed_conf_t *fcf);
 static ngx_ssl_t *ngx_xmpp_sip_create_ssl(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
-    ngx_uint_t certificate);
+    ngx_fed_leg_t *leg);
 static char *ngx_xmpp_sip_init_host(ngx_conf_t *cf, ngx_fed_conf_t *fcf);
 static char *ngx_xmpp_sip_listen(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -331,6 +331,16 @@ static ngx_command_t  ngx_xmpp_sip_commands[] = {
 
     ngx_xmpp_sip_command("ssl_conf_command", NGX_CONF_TAKE2,
                          ngx_conf_set_keyval_slot, conf_commands, NULL),
+
+    ngx_xmpp_sip_command("sip_ssl_ciphers", NGX_CONF_TAKE1,
+                         ngx_conf_set_str_slot, sip_ciphers, NULL),
+
+    ngx_xmpp_sip_command("sip_ssl_protocols", NGX_CONF_1MORE,
+                         ngx_conf_set_bitmask_slot, sip_protocols,
+                         &ngx_xmpp_sip_protocols),
+
+    ngx_xmpp_sip_command("sip_ssl_conf_command", NGX_CONF_TAKE2,
+                         ngx_conf_set_keyval_slot, sip_conf_commands, NULL),
 
     ngx_xmpp_sip_num("ssl_verify_depth", verify_depth, ngx_xmpp_sip_positive),
 
@@ -800,6 +810,8 @@ ngx_xmpp_sip_create_federation(ngx_conf_t *cf, ngx_str_t *name)
      *     fcf->trusted_certificate = { 0, NULL };
      *     fcf->crl = { 0, NULL };
      *     fcf->ciphers = { 0, NULL };
+     *     fcf->sip_protocols = 0;
+     *     fcf->sip_ciphers = { 0, NULL };
      */
 
     fcf->name = *name;
@@ -812,6 +824,7 @@ ngx_xmpp_sip_create_federation(ngx_conf_t *cf, ngx_str_t *name)
     fcf->certificates = NGX_CONF_UNSET_PTR;
     fcf->certificate_keys = NGX_CONF_UNSET_PTR;
     fcf->conf_commands = NGX_CONF_UNSET_PTR;
+    fcf->sip_conf_commands = NGX_CONF_UNSET_PTR;
     fcf->passwords = NGX_CONF_UNSET_PTR;
     fcf->verify_depth = NGX_CONF_UNSET_UINT;
 
@@ -963,9 +976,9 @@ ngx_xmpp_sip_init_federation(ngx_conf_t *cf, ngx_fed_conf_t *fcf)
         return NGX_CONF_ERROR;
     }
 
-    fcf->xmpp_ssl = ngx_xmpp_sip_create_ssl(cf, fcf, 1);
-    fcf->sip_ssl = ngx_xmpp_sip_create_ssl(cf, fcf, 1);
-    fcf->verify_ssl = ngx_xmpp_sip_create_ssl(cf, fcf, 0);
+    fcf->xmpp_ssl = ngx_xmpp_sip_create_ssl(cf, fcf, &ngx_xmpp_leg);
+    fcf->sip_ssl = ngx_xmpp_sip_create_ssl(cf, fcf, &ngx_sip_leg);
+    fcf->verify_ssl = ngx_xmpp_sip_create_ssl(cf, fcf, NULL);
 
     if (fcf->xmpp_ssl == NULL || fcf->sip_ssl == NULL
         || fcf->verify_ssl == NULL)
@@ -1035,6 +1048,7 @@ ngx_xmpp_sip_init_limits(ngx_fed_conf_t *fcf)
     ngx_conf_init_ptr_value(fcf->certificates, NULL);
     ngx_conf_init_ptr_value(fcf->certificate_keys, NULL);
     ngx_conf_init_ptr_value(fcf->conf_commands, NULL);
+    ngx_conf_init_ptr_value(fcf->sip_conf_commands, fcf->conf_commands);
     ngx_conf_init_ptr_value(fcf->passwords, NULL);
 
     if (fcf->protocols == 0) {
@@ -1043,6 +1057,14 @@ ngx_xmpp_sip_init_limits(ngx_fed_conf_t *fcf)
 
     if (fcf->ciphers.len == 0) {
         ngx_str_set(&fcf->ciphers, "HIGH:!aNULL:!MD5");
+    }
+
+    if (fcf->sip_protocols == 0) {
+        fcf->sip_protocols = fcf->protocols;
+    }
+
+    if (fcf->sip_ciphers.len == 0) {
+        fcf->sip_ciphers = fcf->ciphers;
     }
 }
 
@@ -1073,14 +1095,17 @@ ngx_xmpp_sip_init_presence(ngx_fed_conf_t *fcf)
 }
 
 
-/* A TLS context for dialling, or, without a certificate, for verifying. */
+/* A TLS context for a leg to dial, or, without one, for verifying. */
 
 static ngx_ssl_t *
 ngx_xmpp_sip_create_ssl(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
-    ngx_uint_t certificate)
+    ngx_fed_leg_t *leg)
 {
     ngx_ssl_t           *ssl;
+    ngx_uint_t           sip;
     ngx_pool_cleanup_t  *cln;
+
+    sip = (leg == &ngx_sip_leg);
 
     ssl = ngx_pcalloc(cf->pool, sizeof(ngx_ssl_t));
     if (ssl == NULL) {
@@ -1089,7 +1114,9 @@ ngx_xmpp_sip_create_ssl(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
 
     ssl->log = cf->log;
 
-    if (ngx_ssl_create(ssl, fcf->protocols, NULL) != NGX_OK) {
+    if (ngx_ssl_create(ssl, sip ? fcf->sip_protocols : fcf->protocols, NULL)
+        != NGX_OK)
+    {
         return NULL;
     }
 
@@ -1102,11 +1129,13 @@ ngx_xmpp_sip_create_ssl(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
     cln->handler = ngx_ssl_cleanup_ctx;
     cln->data = ssl;
 
-    if (ngx_ssl_ciphers(cf, ssl, &fcf->ciphers, 0) != NGX_OK) {
+    if (ngx_ssl_ciphers(cf, ssl, sip ? &fcf->sip_ciphers : &fcf->ciphers, 0)
+        != NGX_OK)
+    {
         return NULL;
     }
 
-    if (certificate && fcf->certificates
+    if (leg && fcf->certificates
         && ngx_ssl_certificates(cf, ssl, fcf->certificates,
                                 fcf->certificate_keys, fcf->passwords)
            != NGX_OK)
@@ -1137,7 +1166,10 @@ ngx_xmpp_sip_create_ssl(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
         return NULL;
     }
 
-    if (ngx_ssl_conf_commands(cf, ssl, fcf->conf_commands) != NGX_OK) {
+    if (ngx_ssl_conf_commands(cf, ssl, sip ? fcf->sip_conf_commands
+                                           : fcf->conf_commands)
+        != NGX_OK)
+    {
         return NULL;
     }
 

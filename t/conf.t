@@ -83,6 +83,10 @@ my @good = (
 		. $ca->file() . '; ssl_protocols TLSv1.2 TLSv1.3; '
 		. 'ssl_ciphers HIGH; ssl_verify_depth 3; '
 		. 'ssl_conf_command Options PrioritizeChaCha;')],
+	['TLS of the SIP side', fed("$zone $home $certs "
+		. 'sip_ssl_protocols TLSv1 TLSv1.2; sip_ssl_ciphers '
+		. 'AES128-SHA:@SECLEVEL=0; sip_ssl_conf_command Options '
+		. '-SessionTicket;')],
 	['passwords and CRL', fed("$zone $home $certs ssl_password_file $d/pw; "
 		. 'ssl_trusted_certificate ' . $ca->file() . '; ssl_crl '
 		. $ca->crl() . ';')],
@@ -253,6 +257,10 @@ my @bad = (
 		qr/no.crt/],
 	['protocols', fed("$zone $home ssl_protocols SSLv9;"), qr/"SSLv9"/],
 	['ciphers', fed("$zone $home ssl_ciphers nonesuch;"), qr/nonesuch/],
+	['SIP protocols', fed("$zone $home sip_ssl_protocols SSLv9;"),
+		qr/"SSLv9"/],
+	['SIP ciphers', fed("$zone $home sip_ssl_ciphers nonesuch;"),
+		qr/nonesuch/],
 	['confirm', fed("$zone $home confirm maybe;"), qr/invalid value "maybe"/],
 	['message_status', fed("$zone $home message_status 404;"),
 		qr/value must be between 200 and 202/],

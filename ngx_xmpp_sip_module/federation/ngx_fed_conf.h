@@ -76,6 +76,10 @@ struct ngx_fed_conf_s {
     ngx_uint_t                    protocols;
     ngx_uint_t                    verify_depth;
 
+    ngx_array_t                  *sip_conf_commands;   /* of the SIP leg */
+    ngx_str_t                     sip_ciphers;
+    ngx_uint_t                    sip_protocols;
+
     /* limits and time-outs, conformance part 14 */
 
     ngx_uint_t                    confirm;
