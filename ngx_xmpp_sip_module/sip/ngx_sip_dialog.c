@@ -18,6 +18,7 @@
 static size_t ngx_sip_dialog_copy_text(u_char *dst, u_char *src, size_t len);
 static ngx_int_t ngx_sip_dialog_routes(ngx_pool_t *pool, ngx_sip_msg_t *msg,
     ngx_str_t *routes);
+static ngx_int_t ngx_sip_dialog_reverse(ngx_str_t *routes, u_char *copy);
 static ngx_int_t ngx_sip_dialog_write(ngx_sip_client_t *client,
     ngx_sip_dialog_t *dialog, ngx_str_t *headers, ngx_str_t *body);
 static ngx_uint_t ngx_sip_dialog_strict(ngx_str_t *routes, ngx_str_t *first,
@@ -52,6 +53,7 @@ ngx_sip_dialog_copy(ngx_sip_ctx_t *ctx, ngx_pool_t *pool,
                                 : dialog->pair.presentity;
     dialog->tag = from->tag;
     dialog->cseq = from->cseq;
+    dialog->format = from->format;
 
     ngx_fed_dialog_texts(from, dialog->texts);
 
@@ -112,9 +114,10 @@ ngx_sip_dialog_tag(ngx_str_t *text, uint64_t *tag)
 
 
 /*
- * Sets the texts of a dialog that a request to us makes (RFC 3261, 12.1.1),
- * but for those of the event package.  Returns NGX_DECLINED if there is no
- * Contact to be used, or too long a route, NGX_ERROR if there is no memory.
+ * Sets the texts of a dialog that a request to us makes (RFC 3261, 12.1.1), or
+ * a response (12.1.2), but for those of the event package.  Returns
+ * NGX_DECLINED if there is no Contact to be used, or too long a route, or
+ * NGX_ERROR if there is no memory.
  *
  * A NOTIFY has to have a Contact (RFC 6665, 8.2.1), but that of Linphone has
  * none: then there is no target.
@@ -127,7 +130,7 @@ ngx_sip_dialog_texts(ngx_pool_t *pool, ngx_sip_msg_t *msg, ngx_str_t *texts)
 
     ngx_memzero(texts, NGX_FED_TEXTS * sizeof(ngx_str_t));
 
-    if (msg->method != NGX_SIP_NOTIFY
+    if ((msg->method != NGX_SIP_NOTIFY && msg->method != NGX_SIP_BENOTIFY)
         || ngx_sip_header(msg, NGX_SIP_CONTACT))
     {
         rc = ngx_sip_dialog_contact(msg, &texts[NGX_FED_TEXT_TARGET]);
@@ -138,7 +141,7 @@ ngx_sip_dialog_texts(ngx_pool_t *pool, ngx_sip_msg_t *msg, ngx_str_t *texts)
     }
 
     texts[NGX_FED_TEXT_CALL_ID] = msg->call_id;
-    texts[NGX_FED_TEXT_TAG] = msg->from.tag;
+    texts[NGX_FED_TEXT_TAG] = msg->response ? msg->to.tag : msg->from.tag;
 
     return ngx_sip_dialog_routes(pool, msg, &texts[NGX_FED_TEXT_ROUTES]);
 }
@@ -178,7 +181,10 @@ ngx_sip_dialog_contact(ngx_sip_msg_t *msg, ngx_str_t *target)
 }
 
 
-/* The rows of Record-Route as one list, each value as it is. */
+/*
+ * The rows of Record-Route as one list, each value as it is; of a response, in
+ * the reverse order.
+ */
 
 static ngx_int_t
 ngx_sip_dialog_routes(ngx_pool_t *pool, ngx_sip_msg_t *msg, ngx_str_t *routes)
@@ -204,7 +210,7 @@ ngx_sip_dialog_routes(ngx_pool_t *pool, ngx_sip_msg_t *msg, ngx_str_t *routes)
         return NGX_DECLINED;
     }
 
-    p = ngx_pnalloc(pool, size);
+    p = ngx_pnalloc(pool, msg->response ? 2 * size : size);
     if (p == NULL) {
         return NGX_ERROR;
     }
@@ -224,6 +230,49 @@ ngx_sip_dialog_routes(ngx_pool_t *pool, ngx_sip_msg_t *msg, ngx_str_t *routes)
     }
 
     routes->len = p - routes->data;
+
+    return msg->response ? ngx_sip_dialog_reverse(routes, p) : NGX_OK;
+}
+
+
+/* Returns NGX_DECLINED if the list is none; the copy has the same size. */
+
+static ngx_int_t
+ngx_sip_dialog_reverse(ngx_str_t *routes, u_char *copy)
+{
+    u_char          *p, *dst, *start, *last;
+    ngx_sip_addr_t   addr;
+
+    p = routes->data;
+    last = p + routes->len;
+    dst = copy + routes->len;
+
+    for ( ;; ) {
+
+        while (p < last && (*p == ' ' || *p == '\t' || *p == ',')) {
+            p++;
+        }
+
+        if (p == last) {
+            break;
+        }
+
+        start = p;
+
+        if (ngx_sip_addr(&p, last, &addr) != NGX_OK) {
+            return NGX_DECLINED;
+        }
+
+        if (dst != copy + routes->len) {
+            *--dst = ',';
+        }
+
+        dst -= p - start;
+        ngx_memcpy(dst, start, p - start);
+    }
+
+    routes->len = copy + routes->len - dst;
+    routes->data = dst;
 
     return NGX_OK;
 }

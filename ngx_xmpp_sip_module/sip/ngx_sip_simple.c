@@ -41,7 +41,8 @@ const ngx_sip_dialect_t  ngx_sip_dialect_simple = {
     ngx_sip_simple_write,
     ngx_sip_peer_send,
     NULL,
-    ngx_sip_simple_composing
+    ngx_sip_simple_composing,
+    &ngx_sip_presence_simple
 };
 
 
