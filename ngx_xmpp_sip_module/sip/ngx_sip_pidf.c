@@ -766,17 +766,12 @@ ngx_sip_pidf_attribute(const char **atts, const char *name, ngx_str_t *value)
 }
 
 
-/*
- * Tells whether a document may say that it is in this encoding: it is read as
- * UTF-8 all the same, and some in UTF-8 are said to be in UTF-16 (ocs-wire,
- * 4.4).
- */
+/* RFC 3863, 4.1 */
 
 ngx_uint_t
 ngx_sip_pidf_charset(ngx_str_t *name)
 {
-    return ngx_sip_is(name, "UTF-8") || ngx_sip_is(name, "US-ASCII")
-           || ngx_sip_is(name, "UTF-16");
+    return ngx_sip_is(name, "UTF-8") || ngx_sip_is(name, "US-ASCII");
 }
 
 

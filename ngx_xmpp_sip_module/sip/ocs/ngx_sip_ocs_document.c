@@ -25,8 +25,10 @@
     "http://schemas.microsoft.com/2002/09/sip/presence"
 
 #define NGX_SIP_OCS_REACHABLE   100     /* availability */
-#define NGX_SIP_OCS_NEAR        300
-#define NGX_SIP_OCS_EPID_LEN    10
+
+/* the one endpoint that a user of ours has there: 10 hex digits */
+
+#define NGX_SIP_OCS_EPID        "6e67696e78"
 
 #define NGX_SIP_OCS_DECL        "<?xml version=\"1.0\" encoding=\"utf-8\"?>"
 
@@ -91,7 +93,7 @@ typedef struct {
 
 typedef struct {
     ngx_str_t                     draft;     /* activity of RPID */
-    ngx_uint_t                    activity;  /* of MSRTC */
+    ngx_str_t                     activity;  /* of MSRTC */
     ngx_str_t                     description;
 } ngx_sip_ocs_state_t;
 
@@ -118,7 +120,6 @@ typedef struct {
     size_t                        len;
     u_char                        buf[NGX_SIP_OCS_TEXT];
 
-    unsigned                      charset:1; /* no matter what is declared */
     unsigned                      stranger:1;
     unsigned                      named:1;   /* it says whose it is */
     unsigned                      xpidf:1;
@@ -135,8 +136,6 @@ static void XMLCALL ngx_sip_ocs_start_handler(void *data, const XML_Char *name,
 static void XMLCALL ngx_sip_ocs_end_handler(void *data, const XML_Char *name);
 static void XMLCALL ngx_sip_ocs_text_handler(void *data, const XML_Char *s,
     int len);
-static void XMLCALL ngx_sip_ocs_decl_handler(void *data,
-    const XML_Char *version, const XML_Char *encoding, int standalone);
 static void XMLCALL ngx_sip_ocs_doctype_handler(void *data,
     const XML_Char *name, const XML_Char *sysid, const XML_Char *pubid,
     int subset);
@@ -244,18 +243,19 @@ static const ngx_sip_ocs_substatus_t  ngx_sip_ocs_substatuses[] = {
 /* ocs-wire, 4.5: there is no more of it in PIDF than busy and away */
 
 static const ngx_sip_ocs_state_t  ngx_sip_ocs_written[] = {
-    { ngx_null_string, 400, ngx_string("Active") },
-    { ngx_string("away"), 100, ngx_string("Away") },
-    { ngx_null_string, 400, ngx_string("Active") },
-    { ngx_string("busy"), 600, ngx_string("Busy") },
-    { ngx_string("away"), 100, ngx_string("Away") }
+    { ngx_null_string, ngx_string("400"), ngx_string("Active") },
+    { ngx_string("away"), ngx_string("100"), ngx_string("Away") },
+    { ngx_null_string, ngx_string("400"), ngx_string("Active") },
+    { ngx_string("busy"), ngx_string("600"), ngx_string("Busy") },
+    { ngx_string("away"), ngx_string("100"), ngx_string("Away") }
 };
 
 
 /*
  * Reads a document as ngx_sip_pidf_read() does; what is none of PIDF may be
  * MSRTC or XPIDF, which are told by their root element: they are of one
- * resource, the bare JID.
+ * resource, the bare JID.  It has to be in UTF-8, whatever it says of itself
+ * (ocs-wire, 4.4).
  */
 
 ngx_int_t
@@ -264,11 +264,14 @@ ngx_sip_ocs_document_read(ngx_pool_t *pool, ngx_str_t *body,
     ngx_fed_presence_t *presence)
 {
     ngx_int_t              rc;
-    ngx_str_t              none;
+    ngx_str_t              none, utf8;
     ngx_fed_resource_t    *res;
     ngx_sip_ocs_reader_t  *reader;
 
-    rc = ngx_sip_pidf_read(pool, body, charset, lang, entity, presence);
+    ngx_str_set(&utf8, "UTF-8");
+
+    rc = ngx_sip_pidf_read(pool, body, charset->len ? charset : &utf8, lang,
+                           entity, presence);
 
     if (rc != NGX_ABORT
         || (charset->len && !ngx_sip_pidf_charset(charset))
@@ -286,7 +289,6 @@ ngx_sip_ocs_document_read(ngx_pool_t *pool, ngx_str_t *body,
 
     reader->pool = pool;
     reader->entity = entity;
-    reader->charset = (charset->len != 0);
     reader->levels[0] = NGX_SIP_OCS_DOCUMENT;
 
     rc = ngx_sip_ocs_parse(reader, body);
@@ -330,7 +332,6 @@ ngx_sip_ocs_parse(ngx_sip_ocs_reader_t *reader, ngx_str_t *body)
     XML_SetElementHandler(parser, ngx_sip_ocs_start_handler,
                           ngx_sip_ocs_end_handler);
     XML_SetCharacterDataHandler(parser, ngx_sip_ocs_text_handler);
-    XML_SetXmlDeclHandler(parser, ngx_sip_ocs_decl_handler);
     XML_SetStartDoctypeDeclHandler(parser, ngx_sip_ocs_doctype_handler);
     XML_SetProcessingInstructionHandler(parser, ngx_sip_ocs_pi_handler);
 
@@ -450,28 +451,6 @@ ngx_sip_ocs_text_handler(void *data, const XML_Char *s, int len)
 
     ngx_memcpy(reader->buf + reader->len, s, n);
     reader->len += n;
-}
-
-
-static void XMLCALL
-ngx_sip_ocs_decl_handler(void *data, const XML_Char *version,
-    const XML_Char *encoding, int standalone)
-{
-    ngx_str_t              name;
-    ngx_sip_ocs_reader_t  *reader;
-
-    reader = data;
-
-    if (encoding == NULL || reader->charset) {
-        return;
-    }
-
-    name.data = (u_char *) encoding;
-    name.len = ngx_strlen(encoding);
-
-    if (!ngx_sip_pidf_charset(&name)) {
-        ngx_sip_ocs_fail(reader, NGX_ABORT);
-    }
 }
 
 
@@ -784,10 +763,12 @@ ngx_sip_ocs_document_size(ngx_fed_presence_t *presence,
 
     size = sizeof(NGX_SIP_OCS_DECL
                   "<presentity uri=\"\" xmlns=\"" NGX_SIP_OCS_NS_MSRTC "\">"
-                  "<availability aggregate=\"300\" description=\"\" epid=\"\"/>"
-                  "<activity aggregate=\"400\" description=\"\" epid=\"\"/>"
-                  "<devices>"
-                  "<devicePresence epid=\"\" ageOfPresence=\"0\">"
+                  "<availability aggregate=\"300\" description=\"\""
+                  " epid=\"" NGX_SIP_OCS_EPID "\"/>"
+                  "<activity aggregate=\"400\" description=\"\""
+                  " epid=\"" NGX_SIP_OCS_EPID "\"/>"
+                  "<devices><devicePresence epid=\"" NGX_SIP_OCS_EPID "\""
+                  " ageOfPresence=\"0\">"
                   "<availability aggregate=\"300\" description=\"online\"/>"
                   "<activity aggregate=\"400\" description=\"Active\""
                   " note=\"\"/>"
@@ -797,7 +778,6 @@ ngx_sip_ocs_document_size(ngx_fed_presence_t *presence,
                   "<tuple id=\"0\"><status><basic>closed</basic>"
                   "<ep:activities><ep:activity>away</ep:activity>"
                   "</ep:activities></status><note></note></tuple></presence>")
-           + 3 * NGX_SIP_OCS_EPID_LEN
            + ngx_fed_address_sip_size(&addr) * 2;
 
     res = ngx_sip_pidf_best(presence);
@@ -843,8 +823,9 @@ ngx_sip_ocs_pidf_write(u_char *dst, ngx_fed_presence_t *presence,
     draft = &ngx_sip_ocs_written[res->show].draft;
 
     if (draft->len) {
-        p = ngx_sprintf(p, "<ep:activities><ep:activity>%V</ep:activity>"
-                           "</ep:activities>", draft);
+        p = ngx_sip_ocs_put(p, "<ep:activities><ep:activity>");
+        p = ngx_cpymem(p, draft->data, draft->len);
+        p = ngx_sip_ocs_put(p, "</ep:activity></ep:activities>");
     }
 
     p = ngx_sip_ocs_put(p, "</status>");
@@ -861,54 +842,55 @@ ngx_sip_ocs_pidf_write(u_char *dst, ngx_fed_presence_t *presence,
 }
 
 
-/* Writes MSRTC likewise; the epid is always the same for a user. */
+/* Writes MSRTC likewise. */
 
 u_char *
 ngx_sip_ocs_msrtc_write(u_char *dst, ngx_fed_presence_t *presence,
     ngx_fed_address_t *entity)
 {
-    u_char                     *p, *uri, epid[NGX_SIP_OCS_EPID_LEN + 1];
-    size_t                      len;
-    uint32_t                    hash;
+    u_char                     *p, *uri;
     ngx_str_t                  *text;
-    ngx_uint_t                  availability, activity;
     ngx_fed_resource_t         *res;
     const ngx_sip_ocs_state_t  *state;
 
-    res = ngx_sip_pidf_best(presence);
-    state = res ? &ngx_sip_ocs_written[res->show] : NULL;
-    availability = res ? NGX_SIP_OCS_NEAR : 0;
-    activity = res ? state->activity : 0;
-
     p = ngx_sip_ocs_put(dst, NGX_SIP_OCS_DECL "<presentity uri=\"");
 
-    /* here without its scheme */
+    /* without its scheme */
 
     uri = p;
-    len = ngx_sip_ocs_write_entity(p, entity) - p - (sizeof("sip:") - 1);
+    p = ngx_sip_ocs_write_entity(uri, entity) - (sizeof("sip:") - 1);
+    ngx_memmove(uri, uri + sizeof("sip:") - 1, p - uri);
 
-    ngx_memmove(uri, uri + sizeof("sip:") - 1, len);
+    p = ngx_sip_ocs_put(p, "\" xmlns=\"" NGX_SIP_OCS_NS_MSRTC "\">");
 
-    hash = ngx_murmur_hash2(uri, len);
-    (void) ngx_sprintf(epid, "%08xD%02xD%Z", hash, hash & 0xff);
-
-    p = ngx_sprintf(uri + len, "\" xmlns=\"" NGX_SIP_OCS_NS_MSRTC "\">"
-                               "<availability aggregate=\"%ui\""
-                               " description=\"\" epid=\"%s\"/>"
-                               "<activity aggregate=\"%ui\""
-                               " description=\"\" epid=\"%s\"/>",
-                    availability, epid, activity, epid);
+    res = ngx_sip_pidf_best(presence);
 
     if (res == NULL) {
-        return ngx_sip_ocs_put(p, "</presentity>");
+        return ngx_sip_ocs_put(p, "<availability aggregate=\"0\""
+                               " description=\"\""
+                               " epid=\"" NGX_SIP_OCS_EPID "\"/>"
+                               "<activity aggregate=\"0\" description=\"\""
+                               " epid=\"" NGX_SIP_OCS_EPID "\"/>"
+                               "</presentity>");
     }
 
-    p = ngx_sprintf(p, "<devices>"
-                       "<devicePresence epid=\"%s\" ageOfPresence=\"0\">"
-                       "<availability aggregate=\"%ui\""
-                       " description=\"online\"/>"
-                       "<activity aggregate=\"%ui\" description=\"%V\"",
-                    epid, availability, activity, &state->description);
+    state = &ngx_sip_ocs_written[res->show];
+
+    p = ngx_sip_ocs_put(p, "<availability aggregate=\"300\" description=\"\""
+                        " epid=\"" NGX_SIP_OCS_EPID "\"/>"
+                        "<activity aggregate=\"");
+    p = ngx_cpymem(p, state->activity.data, state->activity.len);
+    p = ngx_sip_ocs_put(p, "\" description=\"\""
+                        " epid=\"" NGX_SIP_OCS_EPID "\"/>"
+                        "<devices><devicePresence"
+                        " epid=\"" NGX_SIP_OCS_EPID "\" ageOfPresence=\"0\">"
+                        "<availability aggregate=\"300\""
+                        " description=\"online\"/>"
+                        "<activity aggregate=\"");
+    p = ngx_cpymem(p, state->activity.data, state->activity.len);
+    p = ngx_sip_ocs_put(p, "\" description=\"");
+    p = ngx_cpymem(p, state->description.data, state->description.len);
+    *p++ = '"';
 
     text = ngx_sip_ocs_text(res);
 
