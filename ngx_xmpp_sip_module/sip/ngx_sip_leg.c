@@ -264,12 +264,17 @@ ngx_sip_send(ngx_fed_event_t *ev)
 static void
 ngx_sip_done(ngx_fed_event_t *ev)
 {
-    if (ev->kind == NGX_FED_MESSAGE) {
+    switch (ev->kind) {
+
+    case NGX_FED_MESSAGE:
+    case NGX_FED_COMPOSING:
+    case NGX_FED_RECEIPT:
         ngx_sip_server_done(ev);
         return;
-    }
 
-    ngx_sip_notifier_done(ev);
+    default:
+        ngx_sip_notifier_done(ev);
+    }
 }
 
 

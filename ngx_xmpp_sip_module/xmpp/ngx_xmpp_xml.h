@@ -29,6 +29,7 @@ typedef enum {
     NGX_XMPP_NS_PING,
     NGX_XMPP_NS_DISCO_INFO,
     NGX_XMPP_NS_DISCO_ITEMS,
+    NGX_XMPP_NS_CHATSTATES,
     NGX_XMPP_NS_OTHER,
     NGX_XMPP_NS_NONE
 } ngx_xmpp_ns_e;
