@@ -119,6 +119,16 @@ typedef struct {
 } ngx_sip_media_t;
 
 
+/* of a body of several parts */
+
+typedef struct {
+    ngx_str_t                     content;
+    ngx_sip_media_t               media;
+    unsigned                      encoded:1;
+    unsigned                      optional:1;
+} ngx_sip_part_t;
+
+
 typedef struct {
     ngx_str_t                     all;       /* the whole via-parm */
     ngx_str_t                     transport;
@@ -192,6 +202,7 @@ ngx_int_t ngx_sip_row_split(u_char *p, u_char *last, ngx_str_t *name,
     ngx_str_t *value);
 ngx_int_t ngx_sip_multipart(ngx_sip_media_t *media, ngx_str_t *body,
     ngx_str_t *text);
+ngx_int_t ngx_sip_part(u_char *p, u_char *last, ngx_sip_part_t *part);
 
 ngx_sip_header_t *ngx_sip_header(ngx_sip_msg_t *msg, ngx_sip_header_e id);
 ngx_sip_header_t *ngx_sip_header_next(ngx_sip_msg_t *msg, ngx_sip_header_t *h);

@@ -100,8 +100,8 @@ static const ngx_str_t  ngx_xmpp_out_services[] = {
 
 
 /*
- * Sends the message of an event, its chat state, or its request to see a user's
- * presence, or queues it until there is a stream.
+ * Sends the message of an event, its chat state or receipt, or its request to
+ * see a user's presence, or queues it until there is a stream.
  */
 
 void
@@ -151,7 +151,7 @@ ngx_xmpp_out_send(ngx_fed_event_t *ev)
 
     item->route = route;
     item->ev = ev;
-    item->seq = ngx_fed_id_next(ev->conf);
+    item->seq = ev->seq ? ev->seq : ngx_fed_id_next(ev->conf);
 
     if (route->ready) {
 
@@ -217,6 +217,9 @@ ngx_xmpp_out_size(ngx_fed_event_t *ev, ngx_str_t *from, ngx_str_t *to)
     case NGX_FED_COMPOSING:
         return ngx_xmpp_chatstate_size(ev, from, to);
 
+    case NGX_FED_RECEIPT:
+        return ngx_xmpp_receipt_size(ev, from, to);
+
     default:
         return ngx_xmpp_subscribe_size(from, to);
     }
@@ -234,6 +237,9 @@ ngx_xmpp_out_write(u_char *p, ngx_fed_event_t *ev, ngx_str_t *from,
 
     case NGX_FED_COMPOSING:
         return ngx_xmpp_chatstate_write(p, ev, from, to, item);
+
+    case NGX_FED_RECEIPT:
+        return ngx_xmpp_receipt_write(p, ev, from, to, item);
 
     default:
         return ngx_xmpp_subscribe_write(p, from, to);

@@ -26,6 +26,8 @@
 #define NGX_XMPP_LOG_TEXT        256     /* octets of a peer's, in a log */
 
 #define NGX_XMPP_CHATSTATES      "http://jabber.org/protocol/chatstates"
+#define NGX_XMPP_RECEIPTS        "urn:xmpp:receipts"
+#define NGX_XMPP_MARKERS         "urn:xmpp:chat-markers:0"
 
 
 typedef struct ngx_xmpp_s         ngx_xmpp_t;
@@ -331,6 +333,14 @@ ngx_fed_chat_state_e ngx_xmpp_chatstate(ngx_xmpp_element_t *el);
 size_t ngx_xmpp_chatstate_size(ngx_fed_event_t *ev, ngx_str_t *from,
     ngx_str_t *to);
 u_char *ngx_xmpp_chatstate_write(u_char *p, ngx_fed_event_t *ev,
+    ngx_str_t *from, ngx_str_t *to, ngx_xmpp_item_t *item);
+
+/* ngx_xmpp_receipt.c */
+
+ngx_str_t *ngx_xmpp_receipt(ngx_xmpp_element_t *el);
+size_t ngx_xmpp_receipt_size(ngx_fed_event_t *ev, ngx_str_t *from,
+    ngx_str_t *to);
+u_char *ngx_xmpp_receipt_write(u_char *p, ngx_fed_event_t *ev,
     ngx_str_t *from, ngx_str_t *to, ngx_xmpp_item_t *item);
 
 /* ngx_xmpp_presence.c */

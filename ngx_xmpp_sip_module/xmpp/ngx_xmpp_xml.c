@@ -69,6 +69,8 @@ static ngx_str_t  ngx_xmpp_namespaces[] = {
     ngx_string("http://jabber.org/protocol/disco#info"),
     ngx_string("http://jabber.org/protocol/disco#items"),
     ngx_string("http://jabber.org/protocol/chatstates"),
+    ngx_string("urn:xmpp:receipts"),
+    ngx_string("urn:xmpp:chat-markers:0"),
     ngx_null_string
 };
 

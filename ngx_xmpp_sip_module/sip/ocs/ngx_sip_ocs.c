@@ -21,7 +21,11 @@ const ngx_sip_dialect_t  ngx_sip_dialect_ocs = {
     ngx_sip_ocs_write,
     ngx_sip_ocs_send,
     ngx_sip_ocs_session,
-    ngx_sip_ocs_composing
+    ngx_sip_ocs_composing,
+
+    30,
+    NGX_FED_CHATSTATES_ON,
+    0
 };
 
 
