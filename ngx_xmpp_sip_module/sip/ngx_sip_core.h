@@ -396,6 +396,7 @@ typedef struct {
                                             ngx_str_t *reason);
     const ngx_sip_presence_t     *presence;
 
+    const char                   *allow;     /* row of the methods */
     ngx_uint_t                    refresh;   /* seconds that a chat state of
                                                 composing lasts */
     ngx_uint_t                    chatstates;    /* unless configured */

@@ -65,6 +65,7 @@ const ngx_sip_dialect_t  ngx_sip_dialect_simple = {
     NULL,
     &ngx_sip_presence_simple,
 
+    NGX_SIP_ALLOW,
     NGX_SIP_ISCOMPOSING_REFRESH,
     NGX_FED_CHATSTATES_OFF,
     1
