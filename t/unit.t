@@ -27,6 +27,7 @@ my %programs = (
 	error => [ qw/ error / ],
 	ocs_document => [ qw/ ocs_document sip_pidf sip_field presence address
 		precis text xml / ],
+	ocs_text => [ qw/ ocs_text sip_field / ],
 	pidf => [ qw/ sip_pidf sip_field address precis text xml / ],
 	presence => [ qw/ presence / ],
 	sip_parse => [ qw/ sip_parse sip_field hash sip_multipart / ],

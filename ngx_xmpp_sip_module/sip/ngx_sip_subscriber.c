@@ -345,7 +345,7 @@ ngx_sip_subscriber_content(ngx_sip_notified_t *ntf, ngx_sip_refusal_t *refusal)
         return NGX_ERROR;
     }
 
-    rc = ngx_sip_dialog_texts(ev->pool, msg, ntf->texts);
+    rc = ngx_sip_dialog_texts(ntf->conn, ev->pool, msg, ntf->texts);
 
     if (rc == NGX_DECLINED) {
         refusal->status = 400;
