@@ -1017,8 +1017,14 @@ sub _judge {
 	return if $self->{strict_route};
 
 	$self->_wrong('Request-URI', $m) if $m->uri() ne $self->{contact};
+
+	# without what follows each URI, if that is what is wanted
+
+	my @route = @{$self->{record_route}};
+	@route = map { s/>.*/>/r } @route if $self->{p}{bare};
+
 	$self->_wrong('Route', $m) if join(',', $m->list('Route'))
-		ne join(',', @{$self->{record_route}});
+		ne join(',', @route);
 }
 
 # answers the last SUBSCRIBE by hand: reply(403), reply(200, 'Expires: 60')
