@@ -624,8 +624,8 @@ my ($ku, $kr, $kw) = granted(accept => "application/pidf+xml, $MSRTC");
 say_presence("$ku/a", $kr);
 $kw->notify_line('open');
 
-$g->write(federation => "$timers ocs_presence msrtc; ocs_note on; "
-	. 'ocs_accept pidf; ocs_pending pending; ocs_subscribed open;');
+$g->write(federation => "$timers ocs_presence msrtc; ocs_presence_note on; "
+	. 'ocs_presence_accept pidf; ocs_pending pending; ocs_subscribed open;');
 my $old = $xmpp;
 $t->reload();
 ok($old->stream_closed(10), 'another configuration');
@@ -645,7 +645,7 @@ case('ocs_presence msrtc', sub {
 		'once it is refreshed');
 });
 
-case('ocs_note', sub {
+case('ocs_presence_note', sub {
 	my ($u, $r, $w) = granted(accept => 'application/pidf+xml');
 	say_presence("$u/a", $r, show => 'away', status => 'in <town>');
 	my $n = $w->notify_line('open:away');
@@ -653,7 +653,7 @@ case('ocs_note', sub {
 	is($n->header('Content-Language'), undef, 'no language');
 });
 
-case('ocs_accept pidf', sub {
+case('ocs_presence_accept pidf', sub {
 	my ($u, $r, $p) = watched(answer => 0);
 	ask($u, $r, 'subscribe');
 	is($p->subscription()->request()->header('Accept'),
