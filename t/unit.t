@@ -23,8 +23,10 @@ select STDOUT; $| = 1;
 
 my %programs = (
 	address => [ qw/ address precis text / ],
+	cpim => [ qw/ sip_cpim sip_field text / ],
 	due => [ qw/ due / ],
 	error => [ qw/ error / ],
+	imdn => [ qw/ sip_imdn sip_iscomposing sip_xml sip_field xml / ],
 	pidf => [ qw/ sip_pidf sip_field address precis text xml / ],
 	presence => [ qw/ presence / ],
 	sip_parse => [ qw/ sip_parse sip_field hash sip_multipart / ],
