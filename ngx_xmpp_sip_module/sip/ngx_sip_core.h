@@ -302,7 +302,7 @@ struct ngx_sip_ctx_s {
  * which does not change, and send() sends it, once it has its turn.  session()
  * takes a request that makes an IM session or belongs to one; NULL: there are
  * none.  composing() sends a chat state, if it can be sent at once, and brings
- * about the outcome: see ngx_sip_composing_send().
+ * about the outcome, or drops it: see ngx_sip_composing_send().
  */
 
 typedef struct {
