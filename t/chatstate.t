@@ -26,7 +26,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(117);
+	->has_daemon('openssl')->plan(118);
 my $d = $t->testdir();
 
 my $ssl = <<"EOF";
@@ -193,6 +193,8 @@ ok(nothing('u13', 0.6), 'text after paused - no idle');
 
 $xmpp->send(state('u13', 'composing'));
 like(line($s->wait_request()), qr/^state=active /, 'composing after text');
+$xmpp->send(state('u13', 'composing'));
+ok(nothing('u13', 0.6), 'composing after text - once');
 
 # no error ever: CST-10
 
