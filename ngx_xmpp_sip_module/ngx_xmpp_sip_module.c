@@ -60,6 +60,7 @@ static ngx_fed_conf_t *ngx_xmpp_sip_create_federation(ngx_conf_t *cf,
 static char *ngx_xmpp_sip_init_federation(ngx_conf_t *cf, ngx_fed_conf_t *fcf);
 static void ngx_xmpp_sip_init_limits(ngx_fed_conf_t *fcf);
 static void ngx_xmpp_sip_init_presence(ngx_fed_conf_t *fcf);
+static ngx_int_t ngx_xmpp_sip_check_types(ngx_str_t *types);
 static ngx_ssl_t *ngx_xmpp_sip_create_ssl(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
     ngx_fed_leg_t *leg);
 static char *ngx_xmpp_sip_init_host(ngx_conf_t *cf, ngx_fed_conf_t *fcf);
@@ -102,10 +103,32 @@ static ngx_conf_enum_t  ngx_xmpp_sip_confirm[] = {
 };
 
 
+static ngx_conf_enum_t  ngx_xmpp_sip_chatstates[] = {
+    { ngx_string("off"), NGX_FED_CHATSTATES_OFF },
+    { ngx_string("on"), NGX_FED_CHATSTATES_ON },
+    { ngx_string("auto"), NGX_FED_CHATSTATES_AUTO },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_conf_enum_t  ngx_xmpp_sip_ocs_routes[] = {
     { ngx_string("off"), NGX_FED_OCS_ROUTE_OFF },
     { ngx_string("requests"), NGX_FED_OCS_ROUTE_REQUESTS },
     { ngx_string("on"), NGX_FED_OCS_ROUTE_ON },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_xmpp_sip_idle_states[] = {
+    { ngx_string("active"), NGX_FED_CHAT_ACTIVE },
+    { ngx_string("paused"), NGX_FED_CHAT_PAUSED },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_xmpp_sip_ocs_presence[] = {
+    { ngx_string("pidf"), NGX_FED_OCS_PIDF },
+    { ngx_string("msrtc"), NGX_FED_OCS_MSRTC },
     { ngx_null_string, 0 }
 };
 
@@ -117,9 +140,30 @@ static ngx_conf_enum_t  ngx_xmpp_sip_ocs_contacts[] = {
 };
 
 
+static ngx_conf_bitmask_t  ngx_xmpp_sip_ocs_accept[] = {
+    { ngx_string("pidf"), NGX_FED_OCS_PIDF },
+    { ngx_string("msrtc"), NGX_FED_OCS_MSRTC },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_conf_enum_t  ngx_xmpp_sip_ocs_negotiations[] = {
     { ngx_string("200"), 200 },
     { ngx_string("405"), 405 },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_xmpp_sip_ocs_pending[] = {
+    { ngx_string("offline"), NGX_FED_OCS_OFFLINE },
+    { ngx_string("pending"), NGX_FED_OCS_PENDING },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_xmpp_sip_ocs_subscribed[] = {
+    { ngx_string("active"), NGX_FED_OCS_ACTIVE },
+    { ngx_string("open"), NGX_FED_OCS_OPEN },
     { ngx_null_string, 0 }
 };
 
@@ -366,6 +410,17 @@ static ngx_command_t  ngx_xmpp_sip_commands[] = {
     ngx_xmpp_sip_flag("message_6xx", message_6xx),
     ngx_xmpp_sip_flag("mirror_chat", mirror_chat),
 
+    ngx_xmpp_sip_flag("receipts", receipts),
+
+    ngx_xmpp_sip_command("chatstates", NGX_CONF_TAKE1, ngx_conf_set_enum_slot,
+                         chatstates, &ngx_xmpp_sip_chatstates),
+
+    ngx_xmpp_sip_command("chatstates_idle", NGX_CONF_TAKE1,
+                         ngx_conf_set_enum_slot, chatstates_idle,
+                         &ngx_xmpp_sip_idle_states),
+
+    ngx_xmpp_sip_msec("chatstates_interval", chatstates_interval),
+
     ngx_xmpp_sip_num("message_status", message_status,
                      ngx_xmpp_sip_message_statuses),
 
@@ -405,12 +460,37 @@ static ngx_command_t  ngx_xmpp_sip_commands[] = {
     ngx_xmpp_sip_msec("presence_idle", presence_idle),
     ngx_xmpp_sip_msec("subscribe_interval", subscribe_interval),
     ngx_xmpp_sip_msec("denial_time", denial_time),
+    ngx_xmpp_sip_msec("contact_expires", contact_expires),
 
     ngx_xmpp_sip_num("pair_dialogs", pair_dialogs, ngx_xmpp_sip_dialogs),
     ngx_xmpp_sip_num("user_watchers", user_watchers, ngx_xmpp_sip_positive),
     ngx_xmpp_sip_num("user_contacts", user_contacts, ngx_xmpp_sip_positive),
     ngx_xmpp_sip_num("domain_subscriptions", domain_subscriptions,
                      ngx_xmpp_sip_positive),
+
+    ngx_xmpp_sip_msec("invite_timeout", invite_timeout),
+    ngx_xmpp_sip_msec("session_timeout", session_timeout),
+    ngx_xmpp_sip_num("sessions", sessions, ngx_xmpp_sip_positive),
+    ngx_xmpp_sip_command("ocs_accept_types", NGX_CONF_TAKE1,
+                         ngx_conf_set_str_slot, ocs_accept_types, NULL),
+
+    ngx_xmpp_sip_command("ocs_presence", NGX_CONF_TAKE1,
+                         ngx_conf_set_enum_slot, ocs_presence,
+                         &ngx_xmpp_sip_ocs_presence),
+
+    ngx_xmpp_sip_flag("ocs_note", ocs_note),
+
+    ngx_xmpp_sip_command("ocs_accept", NGX_CONF_TAKE12,
+                         ngx_conf_set_bitmask_slot, ocs_accept,
+                         &ngx_xmpp_sip_ocs_accept),
+
+    ngx_xmpp_sip_command("ocs_pending", NGX_CONF_TAKE1,
+                         ngx_conf_set_enum_slot, ocs_pending,
+                         &ngx_xmpp_sip_ocs_pending),
+
+    ngx_xmpp_sip_command("ocs_subscribed", NGX_CONF_TAKE1,
+                         ngx_conf_set_enum_slot, ocs_subscribed,
+                         &ngx_xmpp_sip_ocs_subscribed),
 
       ngx_null_command
 };
@@ -834,6 +914,10 @@ ngx_xmpp_sip_create_federation(ngx_conf_t *cf, ngx_str_t *name)
     fcf->mask_recipients = NGX_CONF_UNSET;
     fcf->message_6xx = NGX_CONF_UNSET;
     fcf->mirror_chat = NGX_CONF_UNSET;
+    fcf->chatstates = NGX_CONF_UNSET_UINT;
+    fcf->chatstates_idle = NGX_CONF_UNSET_UINT;
+    fcf->chatstates_interval = NGX_CONF_UNSET_MSEC;
+    fcf->receipts = NGX_CONF_UNSET;
     fcf->message_status = NGX_CONF_UNSET_UINT;
 
     fcf->ocs_record_route = NGX_CONF_UNSET_UINT;
@@ -878,6 +962,7 @@ ngx_xmpp_sip_create_federation(ngx_conf_t *cf, ngx_str_t *name)
     fcf->presence_idle = NGX_CONF_UNSET_MSEC;
     fcf->subscribe_interval = NGX_CONF_UNSET_MSEC;
     fcf->denial_time = NGX_CONF_UNSET_MSEC;
+    fcf->contact_expires = NGX_CONF_UNSET_MSEC;
     fcf->resubscribe_delay = NGX_CONF_UNSET_MSEC;
     fcf->resubscribe_max = NGX_CONF_UNSET_MSEC;
     fcf->refresh_rate = NGX_CONF_UNSET_UINT;
@@ -885,6 +970,15 @@ ngx_xmpp_sip_create_federation(ngx_conf_t *cf, ngx_str_t *name)
     fcf->user_watchers = NGX_CONF_UNSET_UINT;
     fcf->user_contacts = NGX_CONF_UNSET_UINT;
     fcf->domain_subscriptions = NGX_CONF_UNSET_UINT;
+
+    fcf->invite_timeout = NGX_CONF_UNSET_MSEC;
+    fcf->session_timeout = NGX_CONF_UNSET_MSEC;
+    fcf->sessions = NGX_CONF_UNSET_UINT;
+
+    fcf->ocs_presence = NGX_CONF_UNSET_UINT;
+    fcf->ocs_note = NGX_CONF_UNSET;
+    fcf->ocs_pending = NGX_CONF_UNSET_UINT;
+    fcf->ocs_subscribed = NGX_CONF_UNSET_UINT;
 
     if (ngx_array_init(&fcf->domains, cf->pool, 8, sizeof(ngx_fed_domain_t *))
         != NGX_OK
@@ -925,6 +1019,25 @@ ngx_xmpp_sip_init_federation(ngx_conf_t *cf, ngx_fed_conf_t *fcf)
                       "%s:%ui must be 1s at least, not less than "
                       "\"subscription_min\", which is 1h at most, and not "
                       "more than \"subscription_max\"",
+                      &fcf->name, fcf->file, fcf->line);
+        return NGX_CONF_ERROR;
+    }
+
+    if (fcf->invite_timeout < 1000
+        || fcf->session_timeout < 2 * fcf->invite_timeout)
+    {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"invite_timeout\" of federation \"%V\" in %s:%ui "
+                      "must be 1s at least, and \"session_timeout\" twice "
+                      "that", &fcf->name, fcf->file, fcf->line);
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_xmpp_sip_check_types(&fcf->ocs_accept_types) != NGX_OK) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"ocs_accept_types\" of federation \"%V\" in %s:%ui "
+                      "must be media types with blanks between them, "
+                      "\"text/plain\" among them",
                       &fcf->name, fcf->file, fcf->line);
         return NGX_CONF_ERROR;
     }
@@ -1001,6 +1114,9 @@ ngx_xmpp_sip_init_limits(ngx_fed_conf_t *fcf)
     ngx_conf_init_value(fcf->mask_recipients, 0);
     ngx_conf_init_value(fcf->message_6xx, 1);
     ngx_conf_init_value(fcf->mirror_chat, 0);
+    ngx_conf_init_uint_value(fcf->chatstates_idle, NGX_FED_CHAT_ACTIVE);
+    ngx_conf_init_msec_value(fcf->chatstates_interval, 10000);
+    ngx_conf_init_value(fcf->receipts, 0);
     ngx_conf_init_uint_value(fcf->message_status, 202);
 
     if (fcf->unavailable_status == 0) {
@@ -1085,6 +1201,7 @@ ngx_xmpp_sip_init_presence(ngx_fed_conf_t *fcf)
     ngx_conf_init_msec_value(fcf->presence_idle, 21600000);
     ngx_conf_init_msec_value(fcf->subscribe_interval, 86400000);
     ngx_conf_init_msec_value(fcf->denial_time, 86400000);
+    ngx_conf_init_msec_value(fcf->contact_expires, 7776000000);
     ngx_conf_init_msec_value(fcf->resubscribe_delay, 30000);
     ngx_conf_init_msec_value(fcf->resubscribe_max, 3600000);
     ngx_conf_init_uint_value(fcf->refresh_rate, 100);
@@ -1092,6 +1209,64 @@ ngx_xmpp_sip_init_presence(ngx_fed_conf_t *fcf)
     ngx_conf_init_uint_value(fcf->user_watchers, 2000);
     ngx_conf_init_uint_value(fcf->user_contacts, 2000);
     ngx_conf_init_uint_value(fcf->domain_subscriptions, 100000);
+
+    ngx_conf_init_msec_value(fcf->invite_timeout, 60000);
+    ngx_conf_init_msec_value(fcf->session_timeout, 900000);
+    ngx_conf_init_uint_value(fcf->sessions, 10000);
+
+    if (fcf->ocs_accept_types.data == NULL) {
+        ngx_str_set(&fcf->ocs_accept_types, "text/plain");
+    }
+
+    ngx_conf_init_uint_value(fcf->ocs_presence, NGX_FED_OCS_PIDF);
+    ngx_conf_init_value(fcf->ocs_note, 0);
+    ngx_conf_init_uint_value(fcf->ocs_pending, NGX_FED_OCS_OFFLINE);
+    ngx_conf_init_uint_value(fcf->ocs_subscribed, NGX_FED_OCS_ACTIVE);
+
+    if (fcf->ocs_accept == 0) {
+        fcf->ocs_accept = NGX_CONF_BITMASK_SET|NGX_FED_OCS_PIDF
+                          |NGX_FED_OCS_MSRTC;
+    }
+}
+
+
+/* They stand in a line of a session description. */
+
+static ngx_int_t
+ngx_xmpp_sip_check_types(ngx_str_t *types)
+{
+    size_t      i, start;
+    ngx_uint_t  plain, slash;
+
+    plain = 0;
+    slash = 0;
+    start = 0;
+
+    for (i = 0; i <= types->len; i++) {
+
+        if (i < types->len && types->data[i] != ' ') {
+
+            if (types->data[i] < ' ' || types->data[i] >= 0x7f) {
+                return NGX_ERROR;
+            }
+
+            slash += (types->data[i] == '/');
+            continue;
+        }
+
+        if (slash != 1) {
+            return NGX_ERROR;
+        }
+
+        plain |= (i - start == sizeof("text/plain") - 1
+                  && ngx_memcmp(types->data + start, "text/plain", i - start)
+                     == 0);
+
+        start = i + 1;
+        slash = 0;
+    }
+
+    return plain ? NGX_OK : NGX_ERROR;
 }
 
 

@@ -45,7 +45,7 @@ my $certs = "ssl_certificate $d/gw.crt; ssl_certificate_key $d/gw.key;";
 
 my @times = qw/subscription_expires subscription_min subscription_max
 	notify_interval notify_timeout poll_wait presence_idle subscribe_interval
-	denial_time resubscribe_delay/;
+	denial_time resubscribe_delay invite_timeout session_timeout/;
 
 my $expires = qr/"subscription_expires" of federation "f" in \S+:\d+ must be/;
 my $same = qr/the same path name "\S+\/a" used in \S+:\d+ and in/;
@@ -95,6 +95,8 @@ my @good = (
 	['choices', fed("$zone $home confirm write; log_bodies on; "
 		. 'private_addresses on; mask_recipients on; message_6xx off; '
 		. 'mirror_chat on; message_status 200; unavailable_status 480; '
+		. 'chatstates auto; chatstates_idle paused; '
+		. 'chatstates_interval 1s; receipts on; '
 		. 'sip_host gw.test:5071; dialback_secret s3cr3t;')],
 	(map { ["ocs $_", fed("$zone sip_domain s.test home server=127.0.0.1 "
 		. "dialect=ocs; $_")] }
@@ -120,6 +122,9 @@ my @good = (
 		. 'resubscribe_delay 10s 30m; refresh_rate 50r/s; '
 		. 'pair_dialogs 64; user_watchers 10; user_contacts 10; '
 		. 'domain_subscriptions 1000;')],
+	['sessions', fed("$zone sip_domain s.test home server=127.0.0.1 "
+		. 'dialect=ocs; invite_timeout 1s; session_timeout 2s; '
+		. 'sessions 1; ocs_accept_types "text/html text/plain";')],
 	['short subscriptions', fed("$zone $home subscription_expires 1s;")],
 	['long subscriptions', fed("$zone $home subscription_expires 7d;")],
 	['the greatest subscription_min', fed("$zone $home "
@@ -262,6 +267,14 @@ my @bad = (
 	['SIP ciphers', fed("$zone $home sip_ssl_ciphers nonesuch;"),
 		qr/nonesuch/],
 	['confirm', fed("$zone $home confirm maybe;"), qr/invalid value "maybe"/],
+	['chatstates', fed("$zone $home chatstates maybe;"),
+		qr/invalid value "maybe"/],
+	['chatstates_idle', fed("$zone $home chatstates_idle gone;"),
+		qr/invalid value "gone"/],
+	['chatstates_interval', fed("$zone $home chatstates_interval x;"),
+		qr/"chatstates_interval" directive invalid value/],
+	['receipts', fed("$zone $home receipts maybe;"),
+		qr/invalid value "maybe" in "receipts" directive/],
 	['message_status', fed("$zone $home message_status 404;"),
 		qr/value must be between 200 and 202/],
 	['unavailable_status', fed("$zone $home unavailable_status 503;"),
@@ -314,6 +327,17 @@ my @bad = (
 		["$_ many", fed("$zone $home $_ many;"),
 		qr/"$_" directive invalid number/] }
 		qw/user_watchers user_contacts domain_subscriptions/),
+	['invite_timeout under 1s', fed("$zone $home invite_timeout 999ms;"),
+		qr/"invite_timeout" of federation "f" in .*:\d+ must be 1s/],
+	['session_timeout under two invite_timeouts', fed("$zone $home "
+		. 'invite_timeout 10s; session_timeout 19s;'),
+		qr/and "session_timeout" twice that/],
+	(map { ["ocs_accept_types $_", fed("$zone $home ocs_accept_types $_;"),
+		qr/"ocs_accept_types" of federation "f" in .*:\d+ must be media/] }
+		'""', 'text/html', '"text/plain\ntext/html"', '"text/plain "',
+		'"text/plain text"'),
+	['sessions 0', fed("$zone $home sessions 0;"),
+		qr/value must be between 1 and 1000000/],
 	(map { ["$_ soon", fed("$zone $home $_ soon;"),
 		qr/"$_" directive invalid value/] } @times),
 	(map { ["$_ twice", fed("$zone $home $_ 600s;\n$_ 600s;"),
@@ -322,7 +346,8 @@ my @bad = (
 		. 'refresh_rate 1r/s;'), qr/"refresh_rate" directive is duplicate/],
 	(map { ["$_ twice", fed("$zone $home $_ 8; $_ 8;"),
 		qr/"$_" directive is duplicate/] }
-		qw/pair_dialogs user_watchers user_contacts domain_subscriptions/),
+		qw/pair_dialogs user_watchers user_contacts domain_subscriptions
+		sessions/),
 	['poll_wait without a value', fed("$zone $home poll_wait;"),
 		qr/invalid number of arguments in "poll_wait" directive/],
 	['state twice', fed("$zone $home state a; state b;"),

@@ -20,12 +20,27 @@
 #define NGX_FED_CONFIRM_PING      0
 #define NGX_FED_CONFIRM_WRITE     1
 
+#define NGX_FED_CHATSTATES_OFF    0
+#define NGX_FED_CHATSTATES_ON     1
+#define NGX_FED_CHATSTATES_AUTO   2      /* to who has them, too */
+
 #define NGX_FED_OCS_ROUTE_OFF       0
 #define NGX_FED_OCS_ROUTE_REQUESTS  1
 #define NGX_FED_OCS_ROUTE_ON        2
 
 #define NGX_FED_OCS_CONTACT_HOST    0
 #define NGX_FED_OCS_CONTACT_USER    1
+
+/* of the dialect "ocs" */
+
+#define NGX_FED_OCS_PIDF          0x0002    /* after NGX_CONF_BITMASK_SET */
+#define NGX_FED_OCS_MSRTC         0x0004
+
+#define NGX_FED_OCS_OFFLINE       0
+#define NGX_FED_OCS_PENDING       1
+
+#define NGX_FED_OCS_ACTIVE        0
+#define NGX_FED_OCS_OPEN          1
 
 
 struct ngx_fed_conf_s {
@@ -88,6 +103,10 @@ struct ngx_fed_conf_s {
     ngx_flag_t                    mask_recipients;     /* ERR-24 */
     ngx_flag_t                    message_6xx;         /* ERR-13 */
     ngx_flag_t                    mirror_chat;         /* IM-35 */
+    ngx_uint_t                    chatstates;    /* unset: as the dialect */
+    ngx_uint_t                    chatstates_idle;
+    ngx_msec_t                    chatstates_interval;
+    ngx_flag_t                    receipts;
     ngx_uint_t                    message_status;      /* 202 or 200, IM-36 */
     ngx_uint_t                    unavailable_status;  /* 403 or 480, ERR-14 */
 
@@ -138,6 +157,7 @@ struct ngx_fed_conf_s {
     ngx_msec_t                    presence_idle;
     ngx_msec_t                    subscribe_interval;  /* to XMPP users */
     ngx_msec_t                    denial_time;
+    ngx_msec_t                    contact_expires;     /* 0: never */
     ngx_msec_t                    resubscribe_delay;   /* doubles */
     ngx_msec_t                    resubscribe_max;
     ngx_uint_t                    refresh_rate;        /* a second */
@@ -145,6 +165,19 @@ struct ngx_fed_conf_s {
     ngx_uint_t                    user_watchers;
     ngx_uint_t                    user_contacts;
     ngx_uint_t                    domain_subscriptions;
+
+    /* IM sessions */
+
+    ngx_msec_t                    invite_timeout;
+    ngx_msec_t                    session_timeout;
+    ngx_uint_t                    sessions;            /* in the zone */
+    ngx_str_t                     ocs_accept_types;
+
+    ngx_uint_t                    ocs_presence;        /* documents sent, */
+    ngx_flag_t                    ocs_note;
+    ngx_uint_t                    ocs_accept;          /* and asked for */
+    ngx_uint_t                    ocs_pending;
+    ngx_uint_t                    ocs_subscribed;
 
     /* a worker's own, from init_process */
 

@@ -12,6 +12,7 @@
 #include <ngx_core.h>
 #include "ngx_fed_event.h"
 #include "ngx_fed_notes.h"
+#include "ngx_fed_session.h"
 #include "ngx_fed_watch.h"
 
 
@@ -104,7 +105,8 @@ ngx_fed_streams_t ngx_fed_zone_streams(ngx_fed_conf_t *fcf, ngx_str_t *remote,
     ngx_str_t *local);
 
 ngx_uint_t ngx_fed_zone_number(ngx_fed_conf_t *fcf);
-void ngx_fed_zone_note(ngx_fed_conf_t *fcf, u_char *key, ngx_str_t *text);
+ngx_int_t ngx_fed_zone_note(ngx_fed_conf_t *fcf, u_char *key,
+    ngx_str_t *text);
 ngx_int_t ngx_fed_zone_noted(ngx_fed_conf_t *fcf, u_char *key, u_char *dst,
     size_t *len);
 
@@ -113,6 +115,7 @@ void ngx_fed_zone_unlock(ngx_fed_conf_t *fcf);
 void *ngx_fed_zone_alloc(ngx_fed_conf_t *fcf, size_t size);
 void ngx_fed_zone_free(ngx_fed_conf_t *fcf, void *p);
 ngx_fed_watches_t *ngx_fed_zone_watches(ngx_fed_conf_t *fcf);
+ngx_fed_sessions_t *ngx_fed_zone_sessions(ngx_fed_conf_t *fcf);
 void ngx_fed_zone_due(ngx_fed_conf_t *fcf, ngx_fed_due_t *due,
     ngx_msec_t time);
 ngx_msec_t ngx_fed_zone_turn(ngx_fed_conf_t *fcf);

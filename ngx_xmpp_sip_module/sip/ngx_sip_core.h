@@ -12,10 +12,13 @@
 #include "ngx_sip.h"
 #include "ngx_fed_hash.h"
 #include "ngx_sip_parse.h"
+#include "ngx_sip_cpim.h"
 
 
 #define NGX_SIP_BUCKETS          1024    /* a power of two */
 #define NGX_SIP_RECENT           1024    /* finals kept for repetition */
+
+#define NGX_SIP_COMPOSING_BUCKETS  256   /* a power of two */
 
 #define NGX_SIP_PORT             5060
 #define NGX_SIP_TLS_PORT         5061
@@ -24,6 +27,7 @@
 #define NGX_SIP_BRANCH_LEN       34      /* of ngx_fed_id_text() */
 #define NGX_SIP_REASON_LEN       128
 #define NGX_SIP_CALL_ID_LEN      128
+#define NGX_SIP_STAMP_LEN        (sizeof("2026-01-01T00:00:00Z") - 1)
 #define NGX_SIP_DIAGNOSIS_LEN    512
 
 #define NGX_SIP_PAIR_DIALOGS     64      /* at most */
@@ -34,9 +38,10 @@
     "Allow: OPTIONS, SUBSCRIBE, NOTIFY, CANCEL" CRLF
 #define NGX_SIP_ALLOW_EVENTS_ROW "Allow-Events: presence" CRLF
 #define NGX_SIP_ACCEPT_PRESENCE  "Accept: application/pidf+xml" CRLF
-#define NGX_SIP_ACCEPT_ROW                                                    \
+#define NGX_SIP_ACCEPT_TEXT                                                   \
     "Accept: text/plain;charset=UTF-8, multipart/alternative,"                \
-    " multipart/mixed" CRLF
+    " multipart/mixed"
+#define NGX_SIP_ACCEPT_ROW       NGX_SIP_ACCEPT_TEXT CRLF
 
 
 #define ngx_sip_bucket(array, key)                                            \
@@ -145,13 +150,16 @@ struct ngx_sip_pair_s {
 
 
 /*
- * A client transaction (RFC 3261, 17.1.2), in the pool of its event or in one
- * of its own.  handler is called with its outcome and, if it was a response
- * read by this process, with that.
+ * A client transaction (RFC 3261, 17.1), in the pool of its event or in one of
+ * its own.  handler is called with its outcome and, if it was a response read
+ * by this process, with that.  If retry is set, it is asked before: with NGX_OK
+ * it has taken the transaction back, to send its request again.
  */
 
 typedef void (*ngx_sip_client_handler_pt)(ngx_sip_client_t *client,
     ngx_fed_outcome_t *outcome, ngx_sip_msg_t *msg);
+typedef ngx_int_t (*ngx_sip_client_retry_pt)(ngx_sip_client_t *client,
+    ngx_fed_outcome_t *outcome);
 
 
 struct ngx_sip_client_s {
@@ -163,6 +171,7 @@ struct ngx_sip_client_s {
     ngx_pool_t                   *pool;
     ngx_fed_event_t              *event;     /* or NULL */
     ngx_sip_client_handler_pt     handler;
+    ngx_sip_client_retry_pt       retry;
     void                         *data;
     ngx_str_t                     method;
     ngx_str_t                     name;      /* domain of the recipient */
@@ -170,6 +179,7 @@ struct ngx_sip_client_s {
     ngx_sip_pair_t               *pair;
     ngx_sip_peer_t               *peer;
     ngx_sip_conn_t               *conn;      /* written to, and open */
+    ngx_sip_conn_t               *from;      /* that the response came by */
     uint64_t                      seq;
 
     /* the request but for its Via */
@@ -185,6 +195,7 @@ struct ngx_sip_client_s {
     unsigned                      waiting:1; /* at the pair */
     unsigned                      queued:1;  /* at the peer */
     unsigned                      redialled:1;
+    unsigned                      proceeding:1;    /* INVITE: 1xx came */
 };
 
 
@@ -234,6 +245,7 @@ typedef struct {
     ngx_fed_address_t            *remote;
     uint64_t                      tag;       /* ours */
     uint32_t                      cseq;
+    ngx_uint_t                    format;    /* of documents */
     ngx_str_t                     texts[NGX_FED_TEXTS];
 } ngx_sip_dialog_t;
 
@@ -244,7 +256,16 @@ typedef struct {
     ngx_uint_t                    status;
     const char                   *reason;    /* NULL: that of the status */
     ngx_str_t                     headers;   /* rows */
+    ngx_str_t                     body;      /* with ngx_sip_server_answer() */
 } ngx_sip_refusal_t;
+
+
+/* a document for a watcher, and rows of header fields that tell what it is */
+
+typedef struct {
+    ngx_str_t                     headers;
+    ngx_str_t                     body;
+} ngx_sip_document_t;
 
 
 /*
@@ -297,8 +318,45 @@ struct ngx_sip_ctx_s {
     ngx_sip_known_t              *recent;
     ngx_uint_t                    next_recent;
 
+    ngx_queue_t                   composing[NGX_SIP_COMPOSING_BUCKETS];
+    ngx_queue_t                   composing_recent;
+    ngx_uint_t                    ncomposing;
+
     ngx_sip_msg_t                 msg;       /* being read */
 };
+
+
+/*
+ * How a domain speaks of presence.  accept() returns the row of what is read.
+ * format() tells from a SUBSCRIBE what a watcher takes, as ngx_fed_dialog_t
+ * keeps it, or returns NGX_DECLINED; write() makes a document of that format,
+ * or returns NGX_ERROR.  read() reads one as ngx_sip_pidf_read() does, or
+ * returns NGX_DONE if it is of no type that is known.  offline() tells whether
+ * who waits for an approval is to see a user who is offline; NULL: he is told
+ * that it is pending.  grants() tells whether NOTIFY that says active, with a
+ * presence or NULL, is an approval; NULL: it is.  piggyback: a response may
+ * have the first document.
+ */
+
+typedef struct {
+    const ngx_str_t            *(*accept)(ngx_sip_ctx_t *ctx);
+    ngx_int_t                   (*format)(ngx_sip_ctx_t *ctx,
+                                          ngx_sip_msg_t *msg);
+    ngx_int_t                   (*read)(ngx_pool_t *pool,
+                                        ngx_sip_media_t *media,
+                                        ngx_str_t *body, ngx_str_t *lang,
+                                        ngx_fed_address_t *entity,
+                                        ngx_fed_presence_t *presence);
+    ngx_int_t                   (*write)(ngx_sip_ctx_t *ctx, ngx_pool_t *pool,
+                                         ngx_uint_t format,
+                                         ngx_fed_presence_t *presence,
+                                         ngx_fed_address_t *entity,
+                                         ngx_sip_document_t *document);
+    ngx_uint_t                  (*offline)(ngx_sip_ctx_t *ctx);
+    ngx_uint_t                  (*grants)(ngx_sip_ctx_t *ctx,
+                                          ngx_fed_presence_t *presence);
+    ngx_uint_t                    piggyback;
+} ngx_sip_presence_t;
 
 
 /*
@@ -309,7 +367,12 @@ struct ngx_sip_ctx_s {
  * of the event of a transaction the request but for its Via, or that part of it
  * which does not change, and send() sends it, once it has its turn.  session()
  * takes a request that makes an IM session or belongs to one; NULL: there are
- * none.  composing() sends a chat state and brings about the outcome.
+ * none.  composing() sends a chat state, if it can be sent at once, and brings
+ * about the outcome: see ngx_sip_composing_send().
+ * takes a request that makes an IM session or belongs to one, or an ACK; NULL:
+ * there are none.  accepted() takes every 2xx to an INVITE, whether or not
+ * somebody waits for it.  idle() ends sessions that nobody uses.  composing()
+ * sends a chat state and brings about the outcome.
  *
  * hop() takes a request that is for no user, from whom the link is, or returns
  * NGX_DECLINED.  diagnose() writes rows of NGX_SIP_DIAGNOSIS_LEN at most about
@@ -329,18 +392,29 @@ typedef struct {
     void                        (*send)(ngx_sip_client_t *client);
     void                        (*session)(ngx_sip_conn_t *conn,
                                            ngx_sip_msg_t *msg);
+    void                        (*accepted)(ngx_sip_conn_t *conn,
+                                            ngx_sip_msg_t *msg);
+    void                        (*idle)(ngx_sip_ctx_t *ctx);
     void                        (*composing)(ngx_fed_event_t *ev);
     ngx_int_t                   (*hop)(ngx_sip_conn_t *conn,
                                        ngx_sip_msg_t *msg);
     u_char                     *(*diagnose)(ngx_sip_ctx_t *ctx, u_char *dst,
                                             ngx_uint_t status,
                                             ngx_str_t *reason);
+    const ngx_sip_presence_t     *presence;
+
+    ngx_uint_t                    refresh;   /* seconds that a chat state of
+                                                composing lasts */
+    ngx_uint_t                    chatstates;    /* unless configured */
+    ngx_uint_t                    receipts;  /* it has them */
 } ngx_sip_dialect_t;
 
 
 extern const ngx_sip_dialect_t  *const ngx_sip_dialects[];
 extern const ngx_sip_dialect_t  ngx_sip_dialect_simple;
 extern const ngx_sip_dialect_t  ngx_sip_dialect_ocs;
+extern const ngx_sip_presence_t  ngx_sip_presence_simple;
+extern const ngx_sip_presence_t  ngx_sip_presence_ocs;
 
 
 /* ngx_sip_conn.c */
@@ -367,6 +441,8 @@ ngx_str_t ngx_sip_identity_log(ngx_sip_conn_t *conn, u_char *buf, size_t size);
 /* ngx_sip_request.c */
 
 void ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
+void ngx_sip_im_status(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    ngx_fed_key_t *key, ngx_fed_event_t *ev);
 ngx_int_t ngx_sip_users(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal);
 ngx_fed_event_t *ngx_sip_begin(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
@@ -409,6 +485,8 @@ void ngx_sip_server_answer(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_fed_key_t *key, ngx_sip_refusal_t *answer);
 void ngx_sip_server_outcome(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_fed_key_t *key, ngx_fed_event_t *ev);
+void ngx_sip_server_accept(ngx_sip_server_t *server, ngx_str_t *tail);
+void ngx_sip_server_end(ngx_fed_event_t *ev);
 void ngx_sip_server_done(ngx_fed_event_t *ev);
 ngx_int_t ngx_sip_server_init(ngx_sip_ctx_t *ctx);
 void ngx_sip_server_exit(ngx_sip_ctx_t *ctx);
@@ -424,7 +502,16 @@ void ngx_sip_reply_closed(ngx_sip_conn_t *conn);
 ngx_sip_client_t *ngx_sip_client_create(ngx_sip_ctx_t *ctx,
     ngx_str_t *method);
 void ngx_sip_client_message(ngx_fed_event_t *ev);
+void ngx_sip_client_page(ngx_fed_event_t *ev,
+    ngx_sip_client_handler_pt handler);
 void ngx_sip_client_write(ngx_sip_client_t *client, ngx_sip_conn_t *conn);
+void ngx_sip_client_post(ngx_sip_client_t *client, ngx_sip_conn_t *conn);
+void ngx_sip_client_cancel(ngx_sip_client_t *client);
+void ngx_sip_client_pair_fail(ngx_sip_client_t *client,
+    ngx_fed_outcome_t *outcome);
+ngx_uint_t ngx_sip_client_pair_busy(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev);
+void ngx_sip_client_finish(ngx_sip_client_t *client,
+    ngx_fed_outcome_t *outcome, ngx_sip_msg_t *msg);
 void ngx_sip_client_refused(ngx_sip_client_t *client);
 void ngx_sip_client_detach(ngx_sip_client_t *client);
 void ngx_sip_client_fail(ngx_sip_client_t *client, ngx_fed_outcome_e result,
@@ -465,6 +552,8 @@ size_t ngx_sip_contact_size(ngx_sip_rows_t *rows, ngx_fed_address_t *addr);
 u_char *ngx_sip_contact(u_char *dst, ngx_sip_rows_t *rows,
     ngx_fed_address_t *addr);
 ngx_int_t ngx_sip_dialog_event(ngx_sip_msg_t *msg, ngx_str_t *id);
+ngx_int_t ngx_sip_dialog_write(ngx_sip_client_t *client,
+    ngx_sip_dialog_t *dialog, ngx_str_t *headers, ngx_str_t *body);
 ngx_int_t ngx_sip_dialog_send(ngx_sip_client_t *client,
     ngx_sip_dialog_t *dialog, ngx_str_t *headers, ngx_str_t *body);
 ngx_uint_t ngx_sip_dialog_dies(ngx_fed_outcome_t *outcome);
@@ -472,6 +561,13 @@ void ngx_sip_dialog_claim(ngx_sip_ctx_t *ctx, ngx_fed_dialog_t *dialog);
 ngx_uint_t ngx_sip_dialog_claimed(ngx_sip_ctx_t *ctx,
     ngx_fed_dialog_t *dialog);
 void ngx_sip_dialog_due(ngx_fed_conf_t *fcf, ngx_fed_key_t *id, uint64_t tag);
+
+/* ngx_sip_document.c */
+
+const ngx_sip_presence_t *ngx_sip_presence_of(ngx_sip_ctx_t *ctx,
+    ngx_fed_address_t *addr);
+ngx_uint_t ngx_sip_accepts(ngx_sip_msg_t *msg, const ngx_str_t *types);
+ngx_uint_t ngx_sip_media_in(ngx_sip_media_t *media, const ngx_str_t *types);
 
 /* ngx_sip_notifier.c */
 
@@ -494,7 +590,13 @@ void ngx_sip_subscriber_due(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id,
 
 ngx_int_t ngx_sip_simple_read(ngx_sip_ctx_t *ctx, ngx_sip_msg_t *msg,
     ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal);
+ngx_int_t ngx_sip_simple_fill(ngx_sip_ctx_t *ctx, ngx_sip_msg_t *msg,
+    ngx_str_t *text, ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal);
+size_t ngx_sip_simple_optional_size(ngx_fed_event_t *ev);
+u_char *ngx_sip_simple_optional(u_char *p, ngx_fed_event_t *ev);
 size_t ngx_sip_language_prefix(ngx_str_t *lang);
+ngx_str_t ngx_sip_accept_row(ngx_uint_t chatstates, ngx_uint_t receipts);
+u_char *ngx_sip_stamp(u_char *dst, time_t time);
 
 /* ngx_sip_thread.c */
 
@@ -502,6 +604,28 @@ size_t ngx_sip_thread_call_id(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
     u_char *dst);
 ngx_int_t ngx_sip_thread_read(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
     ngx_str_t *call_id);
+ngx_fed_key_t ngx_sip_thread_users(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev);
+
+/* ngx_sip_receipt.c */
+
+ngx_int_t ngx_sip_receipt_wrap(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
+    ngx_str_t *content);
+ngx_int_t ngx_sip_receipt_read(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
+    ngx_str_t *body, ngx_sip_refusal_t *refusal);
+void ngx_sip_receipt_asked(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
+    ngx_sip_cpim_t *cpim);
+void ngx_sip_receipt_taken(ngx_fed_event_t *ev);
+void ngx_sip_receipt_send(ngx_fed_event_t *ev);
+
+/* ngx_sip_composing.c */
+
+ngx_int_t ngx_sip_composing_init(ngx_sip_ctx_t *ctx);
+void ngx_sip_composing_exit(ngx_sip_ctx_t *ctx);
+void ngx_sip_composing_received(ngx_fed_event_t *ev);
+void ngx_sip_composing_send(ngx_fed_event_t *ev);
+void ngx_sip_composing_content(ngx_fed_event_t *ev);
+void ngx_sip_composing_refused(ngx_fed_event_t *ev);
+ngx_uint_t ngx_sip_composing_is_refused(ngx_fed_event_t *ev);
 
 /* ngx_sip_leg.c */
 

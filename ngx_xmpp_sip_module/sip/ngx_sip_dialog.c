@@ -17,8 +17,6 @@
 
 static ngx_int_t ngx_sip_dialog_route(ngx_sip_header_t *h, u_char **pos,
     ngx_sip_addr_t *addr);
-static ngx_int_t ngx_sip_dialog_write(ngx_sip_client_t *client,
-    ngx_sip_dialog_t *dialog, ngx_str_t *headers, ngx_str_t *body);
 static ngx_uint_t ngx_sip_dialog_strict(ngx_str_t *routes, ngx_str_t *first,
     ngx_str_t *rest);
 static u_char *ngx_sip_dialog_uri(u_char *p, ngx_str_t *text,
@@ -51,6 +49,7 @@ ngx_sip_dialog_copy(ngx_sip_ctx_t *ctx, ngx_pool_t *pool,
                                 : dialog->pair.presentity;
     dialog->tag = from->tag;
     dialog->cseq = from->cseq;
+    dialog->format = from->format;
 
     ngx_fed_dialog_texts(from, dialog->texts);
 
@@ -111,9 +110,10 @@ ngx_sip_dialog_tag(ngx_str_t *text, uint64_t *tag)
 
 
 /*
- * Sets the texts of a dialog that a request to us makes (RFC 3261, 12.1.1),
- * but for those of the event package.  Returns NGX_DECLINED if there is no
- * Contact to be used, or too long a route, NGX_ERROR if there is no memory.
+ * Sets the texts of a dialog that a request to us makes (RFC 3261, 12.1.1), or
+ * a response (12.1.2), but for those of the event package.  Returns
+ * NGX_DECLINED if there is no Contact to be used, or too long a route, or
+ * NGX_ERROR if there is no memory.
  *
  * A NOTIFY has to have a Contact (RFC 6665, 8.2.1), but that of Linphone has
  * none: then there is no target.
@@ -127,7 +127,7 @@ ngx_sip_dialog_texts(ngx_sip_conn_t *conn, ngx_pool_t *pool,
 
     ngx_memzero(texts, NGX_FED_TEXTS * sizeof(ngx_str_t));
 
-    if (msg->method != NGX_SIP_NOTIFY
+    if ((msg->method != NGX_SIP_NOTIFY && msg->method != NGX_SIP_BENOTIFY)
         || ngx_sip_header(msg, NGX_SIP_CONTACT))
     {
         rc = ngx_sip_dialog_contact(msg, &texts[NGX_FED_TEXT_TARGET]);
@@ -138,7 +138,7 @@ ngx_sip_dialog_texts(ngx_sip_conn_t *conn, ngx_pool_t *pool,
     }
 
     texts[NGX_FED_TEXT_CALL_ID] = msg->call_id;
-    texts[NGX_FED_TEXT_TAG] = msg->from.tag;
+    texts[NGX_FED_TEXT_TAG] = msg->response ? msg->to.tag : msg->from.tag;
 
     return ngx_sip_dialog_routes(conn, pool, msg, &texts[NGX_FED_TEXT_ROUTES]);
 }
@@ -470,7 +470,13 @@ ngx_sip_dialog_send(ngx_sip_client_t *client, ngx_sip_dialog_t *dialog,
 }
 
 
-static ngx_int_t
+/*
+ * Makes the request of a transaction, but for its Via, in its pool.  Without
+ * the texts it is one that makes a dialog.  Returns NGX_ERROR if there is no
+ * memory.
+ */
+
+ngx_int_t
 ngx_sip_dialog_write(ngx_sip_client_t *client, ngx_sip_dialog_t *dialog,
     ngx_str_t *headers, ngx_str_t *body)
 {
@@ -559,7 +565,10 @@ ngx_sip_dialog_write(ngx_sip_client_t *client, ngx_sip_dialog_t *dialog,
 
     p = ngx_sip_contact(p, rows, dialog->local);
 
-    p = ngx_cpymem(p, headers->data, headers->len);
+    if (headers->len) {
+        p = ngx_cpymem(p, headers->data, headers->len);
+    }
+
     p = ngx_sprintf(p, "Content-Length: %uz" CRLF CRLF, body->len);
 
     if (body->len) {

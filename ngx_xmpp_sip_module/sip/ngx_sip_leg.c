@@ -25,6 +25,7 @@ static ngx_int_t ngx_sip_init_dialects(ngx_sip_ctx_t *ctx);
 static void ngx_sip_send(ngx_fed_event_t *ev);
 static void ngx_sip_done(ngx_fed_event_t *ev);
 static void ngx_sip_answer(ngx_fed_conf_t *fcf, ngx_fed_answer_t *answer);
+static void ngx_sip_idle(ngx_fed_conf_t *fcf);
 
 
 ngx_fed_leg_t  ngx_sip_leg = {
@@ -38,7 +39,8 @@ ngx_fed_leg_t  ngx_sip_leg = {
     NULL,
     ngx_sip_notifier_changed,
     ngx_sip_subscriber_begin,
-    ngx_sip_dialog_due
+    ngx_sip_dialog_due,
+    ngx_sip_idle
 };
 
 
@@ -110,6 +112,7 @@ ngx_sip_init_process(ngx_fed_conf_t *fcf)
     if (ngx_sip_init_keys(ctx) != NGX_OK
         || ngx_sip_init_vias(ctx) != NGX_OK
         || ngx_sip_init_dialects(ctx) != NGX_OK
+        || ngx_sip_composing_init(ctx) != NGX_OK
         || ngx_sip_server_init(ctx) != NGX_OK
         || ngx_sip_client_init(ctx) != NGX_OK)
     {
@@ -138,6 +141,7 @@ ngx_sip_exit_process(ngx_fed_conf_t *fcf)
 
     ngx_sip_peers_free(ctx);
     ngx_sip_server_exit(ctx);
+    ngx_sip_composing_exit(ctx);
 
     ngx_fed_timers_done(&ctx->timer_f);
     ngx_fed_timers_done(&ctx->trying);
@@ -248,11 +252,16 @@ ngx_sip_send(ngx_fed_event_t *ev)
     switch (ev->kind) {
 
     case NGX_FED_MESSAGE:
+        ngx_sip_composing_content(ev);
         ngx_sip_client_message(ev);
         return;
 
     case NGX_FED_COMPOSING:
-        ngx_sip_dialects[ev->to_domain->dialect]->composing(ev);
+        ngx_sip_composing_send(ev);
+        return;
+
+    case NGX_FED_RECEIPT:
+        ngx_sip_receipt_send(ev);
         return;
 
     default:
@@ -264,12 +273,35 @@ ngx_sip_send(ngx_fed_event_t *ev)
 static void
 ngx_sip_done(ngx_fed_event_t *ev)
 {
-    if (ev->kind == NGX_FED_MESSAGE) {
+    switch (ev->kind) {
+
+    case NGX_FED_MESSAGE:
+    case NGX_FED_COMPOSING:
+    case NGX_FED_RECEIPT:
         ngx_sip_server_done(ev);
         return;
-    }
 
-    ngx_sip_notifier_done(ev);
+    case NGX_FED_SUBSCRIPTION:
+    case NGX_FED_PRESENCE:
+        ngx_sip_notifier_done(ev);
+        return;
+
+    default:
+        return;
+    }
+}
+
+
+static void
+ngx_sip_idle(ngx_fed_conf_t *fcf)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_FED_DIALECTS; i++) {
+        if (ngx_sip_dialects[i]->idle) {
+            ngx_sip_dialects[i]->idle(fcf->sip_data);
+        }
+    }
 }
 
 

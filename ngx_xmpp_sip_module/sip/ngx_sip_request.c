@@ -13,12 +13,12 @@
 
 
 #define NGX_SIP_UNSUPPORTED_LEN  1024
-#define NGX_SIP_HOST_LEN         255
 #define NGX_SIP_LOGGED           16      /* refusals, as errors, on a link */
 
 
+static const ngx_sip_dialect_t *ngx_sip_sessions(ngx_sip_conn_t *conn,
+    ngx_sip_msg_t *msg);
 static ngx_int_t ngx_sip_hop(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
-static ngx_int_t ngx_sip_session(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
 static void ngx_sip_refuse(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_uint_t status, const char *headers);
 static void ngx_sip_refuse_method(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
@@ -43,9 +43,10 @@ static ngx_uint_t ngx_sip_looped(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
 void
 ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 {
-    ngx_uint_t         status;
-    ngx_fed_key_t      key;
-    ngx_sip_refusal_t  refusal;
+    ngx_uint_t                status;
+    ngx_fed_key_t             key;
+    ngx_sip_refusal_t         refusal;
+    const ngx_sip_dialect_t  *dialect;
 
     if (ngx_sip_check(msg) != NGX_OK) {
 
@@ -74,8 +75,14 @@ ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
         return;
     }
 
+    dialect = ngx_sip_sessions(conn, msg);
+
     if (msg->method == NGX_SIP_ACK) {
-        (void) ngx_sip_session(conn, msg);
+
+        if (dialect && msg->version) {
+            dialect->session(conn, msg);
+        }
+
         return;
     }
 
@@ -94,6 +101,7 @@ ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     case NGX_SIP_OPTIONS:
     case NGX_SIP_SUBSCRIBE:
     case NGX_SIP_NOTIFY:
+    case NGX_SIP_BENOTIFY:
         break;
 
     case NGX_SIP_OTHER_METHOD:
@@ -104,12 +112,19 @@ ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 
         /* fall through */
 
-    default:
+    case NGX_SIP_INVITE:
+    case NGX_SIP_BYE:
+    case NGX_SIP_INFO:
+    case NGX_SIP_UPDATE:
 
-        if (ngx_sip_session(conn, msg) != NGX_OK) {
-            ngx_sip_refuse_method(conn, msg);
+        if (dialect) {
+            break;
         }
 
+        /* fall through */
+
+    default:
+        ngx_sip_refuse_method(conn, msg);
         return;
     }
 
@@ -136,14 +151,21 @@ ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
         return;
 
     case NGX_SIP_NOTIFY:
+    case NGX_SIP_BENOTIFY:
         ngx_sip_subscriber_request(conn, msg);
         return;
 
-    default:
+    case NGX_SIP_MESSAGE:
 
-        if (msg->to.tag.len == 0 || ngx_sip_session(conn, msg) != NGX_OK) {
+        if (msg->to.tag.len == 0 || dialect == NULL) {
             ngx_sip_im(conn, msg);
+            return;
         }
+
+        /* fall through */
+
+    default:
+        dialect->session(conn, msg);
     }
 }
 
@@ -176,23 +198,23 @@ ngx_sip_hop(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 
 
 /*
- * Hands a request to the IM sessions of the domain that it says it is from.
- * Returns NGX_DECLINED if that has none.
+ * Returns the dialect of the domain that a request says it is from, or NULL if
+ * that has no IM sessions.
  */
 
-static ngx_int_t
-ngx_sip_session(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
+static const ngx_sip_dialect_t *
+ngx_sip_sessions(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 {
-    u_char                    buf[NGX_SIP_HOST_LEN];
+    u_char                    buf[NGX_FED_DOMAIN_MAX];
     ngx_str_t                 name;
     ngx_sip_uri_t             uri;
     ngx_fed_domain_t         *domain;
     const ngx_sip_dialect_t  *dialect;
 
     if (ngx_sip_uri(&msg->from.uri, &uri) != NGX_OK
-        || uri.host.len > NGX_SIP_HOST_LEN)
+        || uri.host.len > sizeof(buf))
     {
-        return NGX_DECLINED;
+        return NULL;
     }
 
     name.data = buf;
@@ -203,18 +225,12 @@ ngx_sip_session(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     domain = ngx_fed_domain_find(conn->ctx->conf, &name);
 
     if (domain->leg != conn->ctx->conf->sip) {
-        return NGX_DECLINED;
+        return NULL;
     }
 
     dialect = ngx_sip_dialects[domain->dialect];
 
-    if (dialect->session == NULL) {
-        return NGX_DECLINED;
-    }
-
-    dialect->session(conn, msg);
-
-    return NGX_OK;
+    return dialect->session ? dialect : NULL;
 }
 
 
@@ -225,8 +241,9 @@ ngx_sip_refuse(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_uint_t status,
     ngx_fed_key_t      key;
     ngx_sip_refusal_t  refusal;
 
+    ngx_memzero(&refusal, sizeof(ngx_sip_refusal_t));
+
     refusal.status = status;
-    refusal.reason = NULL;
     refusal.headers.data = (u_char *) headers;
     refusal.headers.len = headers ? ngx_strlen(headers) : 0;
 
@@ -277,6 +294,7 @@ ngx_sip_cancel(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     ngx_fed_key_t  key;
 
     static const ngx_str_t  methods[] = {
+        ngx_string("INVITE"),
         ngx_string("MESSAGE"),
         ngx_string("SUBSCRIBE"),
         ngx_string("NOTIFY")
@@ -359,6 +377,7 @@ ngx_sip_options(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     ngx_str_t          row;
     ngx_fed_key_t      key;
     ngx_sip_uri_t      uri;
+    ngx_fed_conf_t    *fcf;
     ngx_sip_refusal_t  refusal;
     u_char             buf[NGX_SIP_UNSUPPORTED_LEN];
 
@@ -385,13 +404,21 @@ ngx_sip_options(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
         return;
     }
 
-    ngx_sip_refuse(conn, msg, 200, NGX_SIP_ALLOW
-                                   NGX_SIP_ALLOW_EVENTS_ROW
-                                   NGX_SIP_ACCEPT_ROW
-                                   NGX_SIP_ACCEPT_PRESENCE
-                                   "Accept-Encoding: identity" CRLF
-                                   "Accept-Language: en" CRLF
-                                   "Supported:" CRLF);
+    fcf = conn->ctx->conf;
+
+    row = ngx_sip_accept_row(fcf->chatstates != NGX_CONF_UNSET_UINT
+                             && fcf->chatstates != NGX_FED_CHATSTATES_OFF,
+                             fcf->receipts);
+
+    *ngx_snprintf(buf, sizeof(buf) - 1, NGX_SIP_ALLOW
+                                        NGX_SIP_ALLOW_EVENTS_ROW
+                                        "%V"
+                                        NGX_SIP_ACCEPT_PRESENCE
+                                        "Accept-Encoding: identity" CRLF
+                                        "Accept-Language: en" CRLF
+                                        "Supported:" CRLF, &row) = '\0';
+
+    ngx_sip_refuse(conn, msg, 200, (char *) buf);
 }
 
 
@@ -481,16 +508,54 @@ ngx_sip_im(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
                                                               ev, &refusal);
     }
 
+    if (rc == NGX_OK && ev->kind != NGX_FED_MESSAGE) {
+        ngx_sip_im_status(conn, msg, &key, ev);
+        return;
+    }
+
     if (rc == NGX_OK
         && ngx_sip_server_create(conn, msg, &key, &merge_key, ev) == NGX_OK)
     {
         ngx_sip_peer_alias(conn, msg, &ev->from.domain, ev->from_domain);
 
+        ngx_sip_composing_content(ev);
         ngx_fed_event_submit(ev);
         return;
     }
 
     ngx_sip_reject(conn, msg, &key, ev, &refusal);
+}
+
+
+/*
+ * Takes an event of what accompanies messages, which is answered at once, as
+ * nobody is to hear of what becomes of it.
+ */
+
+void
+ngx_sip_im_status(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    ngx_fed_key_t *key, ngx_fed_event_t *ev)
+{
+    ngx_sip_refusal_t  answer;
+
+    ngx_memzero(&answer, sizeof(ngx_sip_refusal_t));
+
+    answer.status = 200;
+
+    ngx_sip_peer_alias(conn, msg, &ev->from.domain, ev->from_domain);
+    ngx_sip_server_answer(conn, msg, key, &answer);
+
+    if (ev->kind == NGX_FED_COMPOSING) {
+        ngx_sip_composing_received(ev);
+        return;
+    }
+
+    if (ev->receipt == NGX_FED_NO_RECEIPT) {
+        ngx_fed_event_drop(ev);
+        return;
+    }
+
+    ngx_fed_event_submit(ev);
 }
 
 
@@ -707,7 +772,8 @@ refused:
 
 /*
  * Lists in a row of Unsupported what a request requires (RFC 3261, 8.2.2.3):
- * no extension is known.  Returns NGX_DECLINED if there is one.
+ * no extension is known, but some require that of lists (RFC 4662, 4.3) for a
+ * NOTIFY about one user (ocs-wire, 4.1).  Returns NGX_DECLINED if there is one.
  */
 
 static ngx_int_t
@@ -715,7 +781,10 @@ ngx_sip_unsupported(ngx_sip_msg_t *msg, u_char *dst, ngx_str_t *row)
 {
     u_char            *p, *pos, *end, *last;
     ngx_str_t          tag;
+    ngx_uint_t         notify;
     ngx_sip_header_t  *h;
+
+    notify = (msg->method == NGX_SIP_NOTIFY || msg->method == NGX_SIP_BENOTIFY);
 
     p = ngx_cpymem(dst, "Unsupported: ", sizeof("Unsupported: ") - 1);
     end = p;
@@ -731,7 +800,8 @@ ngx_sip_unsupported(ngx_sip_msg_t *msg, u_char *dst, ngx_str_t *row)
                == NGX_OK)
         {
             if (!ngx_sip_is_token(tag.data, tag.len)
-                || (size_t) (last - p) < tag.len + sizeof(", " CRLF))
+                || (size_t) (last - p) < tag.len + sizeof(", " CRLF)
+                || (notify && ngx_sip_is(&tag, "eventlist")))
             {
                 continue;
             }

@@ -27,9 +27,16 @@ const ngx_sip_dialect_t  ngx_sip_dialect_ocs = {
     ngx_sip_ocs_write,
     ngx_sip_ocs_send,
     ngx_sip_ocs_session,
+    ngx_sip_ocs_accepted,
+    ngx_sip_ocs_idle,
     ngx_sip_ocs_composing,
     ngx_sip_ocs_hop,
-    ngx_sip_ocs_diagnose
+    ngx_sip_ocs_diagnose,
+    &ngx_sip_presence_ocs,
+
+    30,
+    NGX_FED_CHATSTATES_ON,
+    0
 };
 
 
