@@ -280,7 +280,9 @@ case('4.3: granted, and nothing is known', sub {
 	my ($u, $r, $w) = pending();
 	ask($u, $r, 'subscribed');
 	my $n = $w->notify();
-	is($n->line(), 'active', 'nothing has changed');
+	is($n->line(), 'active closed', 'nothing has changed');
+	$w->refresh();
+	is($w->notify()->line(), 'active', 'nor since');
 	my $second = $hub->watcher($u, from => "sip:$r", ocs => 1);
 	$second->subscribe();
 	is($second->notify()->line(), 'active closed', 'another device');
