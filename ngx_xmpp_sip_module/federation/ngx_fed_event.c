@@ -443,7 +443,10 @@ ngx_fed_event_fail(ngx_fed_event_t *ev, ngx_fed_outcome_e result,
 }
 
 
-/* Takes back an event that was not submitted. */
+/*
+ * Takes back an event that was not submitted, or that did not cross as there is
+ * nothing to tell, and nobody waits for its outcome.
+ */
 
 void
 ngx_fed_event_drop(ngx_fed_event_t *ev)

@@ -721,7 +721,7 @@ ngx_sip_simple_composing(ngx_fed_event_t *ev)
     if (ev->chat_state == NGX_FED_CHAT_GONE
         || ngx_sip_composing_is_refused(ev))
     {
-        ngx_fed_event_accept(ev);
+        ngx_fed_event_drop(ev);
         return;
     }
 
