@@ -18,6 +18,9 @@
 
 #define NGX_XMPP_SIP_ZONE_MIN   (512 * 1024)
 
+#define NGX_XMPP_SIP_OCS_VERIFICATION                                         \
+    "ms-asserted-verification-level: ms-source-verified-user=verified"
+
 
 #if (nginx_version >= 1025005)
 typedef ngx_stream_ssl_srv_conf_t  ngx_xmpp_sip_ssl_conf_t;
@@ -57,8 +60,9 @@ static ngx_fed_conf_t *ngx_xmpp_sip_create_federation(ngx_conf_t *cf,
 static char *ngx_xmpp_sip_init_federation(ngx_conf_t *cf, ngx_fed_conf_t *fcf);
 static void ngx_xmpp_sip_init_limits(ngx_fed_conf_t *fcf);
 static void ngx_xmpp_sip_init_presence(ngx_fed_conf_t *fcf);
+static ngx_int_t ngx_xmpp_sip_check_types(ngx_str_t *types);
 static ngx_ssl_t *ngx_xmpp_sip_create_ssl(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
-    ngx_uint_t certificate);
+    ngx_fed_leg_t *leg);
 static char *ngx_xmpp_sip_init_host(ngx_conf_t *cf, ngx_fed_conf_t *fcf);
 static char *ngx_xmpp_sip_listen(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -81,6 +85,8 @@ static char *ngx_xmpp_sip_backoff(ngx_conf_t *cf, ngx_command_t *cmd,
 static char *ngx_xmpp_sip_rate(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_xmpp_sip_status(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_xmpp_sip_verification(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_xmpp_sip_password_file(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -105,9 +111,59 @@ static ngx_conf_enum_t  ngx_xmpp_sip_chatstates[] = {
 };
 
 
+static ngx_conf_enum_t  ngx_xmpp_sip_ocs_routes[] = {
+    { ngx_string("off"), NGX_FED_OCS_ROUTE_OFF },
+    { ngx_string("requests"), NGX_FED_OCS_ROUTE_REQUESTS },
+    { ngx_string("on"), NGX_FED_OCS_ROUTE_ON },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_conf_enum_t  ngx_xmpp_sip_idle_states[] = {
     { ngx_string("active"), NGX_FED_CHAT_ACTIVE },
     { ngx_string("paused"), NGX_FED_CHAT_PAUSED },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_xmpp_sip_ocs_presence[] = {
+    { ngx_string("pidf"), NGX_FED_OCS_PIDF },
+    { ngx_string("msrtc"), NGX_FED_OCS_MSRTC },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_xmpp_sip_ocs_contacts[] = {
+    { ngx_string("host"), NGX_FED_OCS_CONTACT_HOST },
+    { ngx_string("user"), NGX_FED_OCS_CONTACT_USER },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_bitmask_t  ngx_xmpp_sip_ocs_accept[] = {
+    { ngx_string("pidf"), NGX_FED_OCS_PIDF },
+    { ngx_string("msrtc"), NGX_FED_OCS_MSRTC },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_xmpp_sip_ocs_negotiations[] = {
+    { ngx_string("200"), 200 },
+    { ngx_string("405"), 405 },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_xmpp_sip_ocs_pending[] = {
+    { ngx_string("offline"), NGX_FED_OCS_OFFLINE },
+    { ngx_string("pending"), NGX_FED_OCS_PENDING },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_xmpp_sip_ocs_subscribed[] = {
+    { ngx_string("active"), NGX_FED_OCS_ACTIVE },
+    { ngx_string("open"), NGX_FED_OCS_OPEN },
     { ngx_null_string, 0 }
 };
 
@@ -281,6 +337,13 @@ static ngx_command_t  ngx_xmpp_sip_commands[] = {
       0,
       NULL },
 
+    { ngx_string("ocs_verification"),
+      NGX_STREAM_FED_CONF|NGX_CONF_TAKE1,
+      ngx_xmpp_sip_verification,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("ssl_password_file"),
       NGX_STREAM_FED_CONF|NGX_CONF_TAKE1,
       ngx_xmpp_sip_password_file,
@@ -313,11 +376,34 @@ static ngx_command_t  ngx_xmpp_sip_commands[] = {
     ngx_xmpp_sip_command("ssl_conf_command", NGX_CONF_TAKE2,
                          ngx_conf_set_keyval_slot, conf_commands, NULL),
 
+    ngx_xmpp_sip_command("sip_ssl_ciphers", NGX_CONF_TAKE1,
+                         ngx_conf_set_str_slot, sip_ciphers, NULL),
+
+    ngx_xmpp_sip_command("sip_ssl_protocols", NGX_CONF_1MORE,
+                         ngx_conf_set_bitmask_slot, sip_protocols,
+                         &ngx_xmpp_sip_protocols),
+
+    ngx_xmpp_sip_command("sip_ssl_conf_command", NGX_CONF_TAKE2,
+                         ngx_conf_set_keyval_slot, sip_conf_commands, NULL),
+
     ngx_xmpp_sip_num("ssl_verify_depth", verify_depth, ngx_xmpp_sip_positive),
 
     ngx_xmpp_sip_command("confirm", NGX_CONF_TAKE1, ngx_conf_set_enum_slot,
                          confirm, &ngx_xmpp_sip_confirm),
 
+    ngx_xmpp_sip_command("ocs_record_route", NGX_CONF_TAKE1,
+                         ngx_conf_set_enum_slot, ocs_record_route,
+                         &ngx_xmpp_sip_ocs_routes),
+
+    ngx_xmpp_sip_command("ocs_contact", NGX_CONF_TAKE1,
+                         ngx_conf_set_enum_slot, ocs_contact,
+                         &ngx_xmpp_sip_ocs_contacts),
+
+    ngx_xmpp_sip_command("ocs_negotiate", NGX_CONF_TAKE1,
+                         ngx_conf_set_enum_slot, ocs_negotiate,
+                         &ngx_xmpp_sip_ocs_negotiations),
+
+    ngx_xmpp_sip_flag("ocs_diagnostics", ocs_diagnostics),
     ngx_xmpp_sip_flag("log_bodies", log_bodies),
     ngx_xmpp_sip_flag("private_addresses", private_addresses),
     ngx_xmpp_sip_flag("mask_recipients", mask_recipients),
@@ -374,12 +460,37 @@ static ngx_command_t  ngx_xmpp_sip_commands[] = {
     ngx_xmpp_sip_msec("presence_idle", presence_idle),
     ngx_xmpp_sip_msec("subscribe_interval", subscribe_interval),
     ngx_xmpp_sip_msec("denial_time", denial_time),
+    ngx_xmpp_sip_msec("contact_expires", contact_expires),
 
     ngx_xmpp_sip_num("pair_dialogs", pair_dialogs, ngx_xmpp_sip_dialogs),
     ngx_xmpp_sip_num("user_watchers", user_watchers, ngx_xmpp_sip_positive),
     ngx_xmpp_sip_num("user_contacts", user_contacts, ngx_xmpp_sip_positive),
     ngx_xmpp_sip_num("domain_subscriptions", domain_subscriptions,
                      ngx_xmpp_sip_positive),
+
+    ngx_xmpp_sip_msec("invite_timeout", invite_timeout),
+    ngx_xmpp_sip_msec("session_timeout", session_timeout),
+    ngx_xmpp_sip_num("sessions", sessions, ngx_xmpp_sip_positive),
+    ngx_xmpp_sip_command("ocs_accept_types", NGX_CONF_TAKE1,
+                         ngx_conf_set_str_slot, ocs_accept_types, NULL),
+
+    ngx_xmpp_sip_command("ocs_presence", NGX_CONF_TAKE1,
+                         ngx_conf_set_enum_slot, ocs_presence,
+                         &ngx_xmpp_sip_ocs_presence),
+
+    ngx_xmpp_sip_flag("ocs_note", ocs_note),
+
+    ngx_xmpp_sip_command("ocs_accept", NGX_CONF_TAKE12,
+                         ngx_conf_set_bitmask_slot, ocs_accept,
+                         &ngx_xmpp_sip_ocs_accept),
+
+    ngx_xmpp_sip_command("ocs_pending", NGX_CONF_TAKE1,
+                         ngx_conf_set_enum_slot, ocs_pending,
+                         &ngx_xmpp_sip_ocs_pending),
+
+    ngx_xmpp_sip_command("ocs_subscribed", NGX_CONF_TAKE1,
+                         ngx_conf_set_enum_slot, ocs_subscribed,
+                         &ngx_xmpp_sip_ocs_subscribed),
 
       ngx_null_command
 };
@@ -779,6 +890,8 @@ ngx_xmpp_sip_create_federation(ngx_conf_t *cf, ngx_str_t *name)
      *     fcf->trusted_certificate = { 0, NULL };
      *     fcf->crl = { 0, NULL };
      *     fcf->ciphers = { 0, NULL };
+     *     fcf->sip_protocols = 0;
+     *     fcf->sip_ciphers = { 0, NULL };
      */
 
     fcf->name = *name;
@@ -791,6 +904,7 @@ ngx_xmpp_sip_create_federation(ngx_conf_t *cf, ngx_str_t *name)
     fcf->certificates = NGX_CONF_UNSET_PTR;
     fcf->certificate_keys = NGX_CONF_UNSET_PTR;
     fcf->conf_commands = NGX_CONF_UNSET_PTR;
+    fcf->sip_conf_commands = NGX_CONF_UNSET_PTR;
     fcf->passwords = NGX_CONF_UNSET_PTR;
     fcf->verify_depth = NGX_CONF_UNSET_UINT;
 
@@ -805,6 +919,11 @@ ngx_xmpp_sip_create_federation(ngx_conf_t *cf, ngx_str_t *name)
     fcf->chatstates_interval = NGX_CONF_UNSET_MSEC;
     fcf->receipts = NGX_CONF_UNSET;
     fcf->message_status = NGX_CONF_UNSET_UINT;
+
+    fcf->ocs_record_route = NGX_CONF_UNSET_UINT;
+    fcf->ocs_contact = NGX_CONF_UNSET_UINT;
+    fcf->ocs_negotiate = NGX_CONF_UNSET_UINT;
+    fcf->ocs_diagnostics = NGX_CONF_UNSET;
 
     fcf->connect_timeout = NGX_CONF_UNSET_MSEC;
     fcf->handshake_timeout = NGX_CONF_UNSET_MSEC;
@@ -843,6 +962,7 @@ ngx_xmpp_sip_create_federation(ngx_conf_t *cf, ngx_str_t *name)
     fcf->presence_idle = NGX_CONF_UNSET_MSEC;
     fcf->subscribe_interval = NGX_CONF_UNSET_MSEC;
     fcf->denial_time = NGX_CONF_UNSET_MSEC;
+    fcf->contact_expires = NGX_CONF_UNSET_MSEC;
     fcf->resubscribe_delay = NGX_CONF_UNSET_MSEC;
     fcf->resubscribe_max = NGX_CONF_UNSET_MSEC;
     fcf->refresh_rate = NGX_CONF_UNSET_UINT;
@@ -850,6 +970,15 @@ ngx_xmpp_sip_create_federation(ngx_conf_t *cf, ngx_str_t *name)
     fcf->user_watchers = NGX_CONF_UNSET_UINT;
     fcf->user_contacts = NGX_CONF_UNSET_UINT;
     fcf->domain_subscriptions = NGX_CONF_UNSET_UINT;
+
+    fcf->invite_timeout = NGX_CONF_UNSET_MSEC;
+    fcf->session_timeout = NGX_CONF_UNSET_MSEC;
+    fcf->sessions = NGX_CONF_UNSET_UINT;
+
+    fcf->ocs_presence = NGX_CONF_UNSET_UINT;
+    fcf->ocs_note = NGX_CONF_UNSET;
+    fcf->ocs_pending = NGX_CONF_UNSET_UINT;
+    fcf->ocs_subscribed = NGX_CONF_UNSET_UINT;
 
     if (ngx_array_init(&fcf->domains, cf->pool, 8, sizeof(ngx_fed_domain_t *))
         != NGX_OK
@@ -890,6 +1019,25 @@ ngx_xmpp_sip_init_federation(ngx_conf_t *cf, ngx_fed_conf_t *fcf)
                       "%s:%ui must be 1s at least, not less than "
                       "\"subscription_min\", which is 1h at most, and not "
                       "more than \"subscription_max\"",
+                      &fcf->name, fcf->file, fcf->line);
+        return NGX_CONF_ERROR;
+    }
+
+    if (fcf->invite_timeout < 1000
+        || fcf->session_timeout < 2 * fcf->invite_timeout)
+    {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"invite_timeout\" of federation \"%V\" in %s:%ui "
+                      "must be 1s at least, and \"session_timeout\" twice "
+                      "that", &fcf->name, fcf->file, fcf->line);
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_xmpp_sip_check_types(&fcf->ocs_accept_types) != NGX_OK) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"ocs_accept_types\" of federation \"%V\" in %s:%ui "
+                      "must be media types with blanks between them, "
+                      "\"text/plain\" among them",
                       &fcf->name, fcf->file, fcf->line);
         return NGX_CONF_ERROR;
     }
@@ -941,9 +1089,9 @@ ngx_xmpp_sip_init_federation(ngx_conf_t *cf, ngx_fed_conf_t *fcf)
         return NGX_CONF_ERROR;
     }
 
-    fcf->xmpp_ssl = ngx_xmpp_sip_create_ssl(cf, fcf, 1);
-    fcf->sip_ssl = ngx_xmpp_sip_create_ssl(cf, fcf, 1);
-    fcf->verify_ssl = ngx_xmpp_sip_create_ssl(cf, fcf, 0);
+    fcf->xmpp_ssl = ngx_xmpp_sip_create_ssl(cf, fcf, &ngx_xmpp_leg);
+    fcf->sip_ssl = ngx_xmpp_sip_create_ssl(cf, fcf, &ngx_sip_leg);
+    fcf->verify_ssl = ngx_xmpp_sip_create_ssl(cf, fcf, NULL);
 
     if (fcf->xmpp_ssl == NULL || fcf->sip_ssl == NULL
         || fcf->verify_ssl == NULL)
@@ -974,6 +1122,15 @@ ngx_xmpp_sip_init_limits(ngx_fed_conf_t *fcf)
     if (fcf->unavailable_status == 0) {
         fcf->unavailable_status = 403;
     }
+
+    if (fcf->ocs_verification.data == NULL) {
+        ngx_str_set(&fcf->ocs_verification, NGX_XMPP_SIP_OCS_VERIFICATION CRLF);
+    }
+
+    ngx_conf_init_uint_value(fcf->ocs_record_route, NGX_FED_OCS_ROUTE_ON);
+    ngx_conf_init_uint_value(fcf->ocs_contact, NGX_FED_OCS_CONTACT_HOST);
+    ngx_conf_init_uint_value(fcf->ocs_negotiate, 405);
+    ngx_conf_init_value(fcf->ocs_diagnostics, 0);
 
     ngx_conf_init_msec_value(fcf->connect_timeout, 10000);
     ngx_conf_init_msec_value(fcf->handshake_timeout, 30000);
@@ -1007,6 +1164,7 @@ ngx_xmpp_sip_init_limits(ngx_fed_conf_t *fcf)
     ngx_conf_init_ptr_value(fcf->certificates, NULL);
     ngx_conf_init_ptr_value(fcf->certificate_keys, NULL);
     ngx_conf_init_ptr_value(fcf->conf_commands, NULL);
+    ngx_conf_init_ptr_value(fcf->sip_conf_commands, fcf->conf_commands);
     ngx_conf_init_ptr_value(fcf->passwords, NULL);
 
     if (fcf->protocols == 0) {
@@ -1015,6 +1173,14 @@ ngx_xmpp_sip_init_limits(ngx_fed_conf_t *fcf)
 
     if (fcf->ciphers.len == 0) {
         ngx_str_set(&fcf->ciphers, "HIGH:!aNULL:!MD5");
+    }
+
+    if (fcf->sip_protocols == 0) {
+        fcf->sip_protocols = fcf->protocols;
+    }
+
+    if (fcf->sip_ciphers.len == 0) {
+        fcf->sip_ciphers = fcf->ciphers;
     }
 }
 
@@ -1035,6 +1201,7 @@ ngx_xmpp_sip_init_presence(ngx_fed_conf_t *fcf)
     ngx_conf_init_msec_value(fcf->presence_idle, 21600000);
     ngx_conf_init_msec_value(fcf->subscribe_interval, 86400000);
     ngx_conf_init_msec_value(fcf->denial_time, 86400000);
+    ngx_conf_init_msec_value(fcf->contact_expires, 7776000000);
     ngx_conf_init_msec_value(fcf->resubscribe_delay, 30000);
     ngx_conf_init_msec_value(fcf->resubscribe_max, 3600000);
     ngx_conf_init_uint_value(fcf->refresh_rate, 100);
@@ -1042,17 +1209,78 @@ ngx_xmpp_sip_init_presence(ngx_fed_conf_t *fcf)
     ngx_conf_init_uint_value(fcf->user_watchers, 2000);
     ngx_conf_init_uint_value(fcf->user_contacts, 2000);
     ngx_conf_init_uint_value(fcf->domain_subscriptions, 100000);
+
+    ngx_conf_init_msec_value(fcf->invite_timeout, 60000);
+    ngx_conf_init_msec_value(fcf->session_timeout, 900000);
+    ngx_conf_init_uint_value(fcf->sessions, 10000);
+
+    if (fcf->ocs_accept_types.data == NULL) {
+        ngx_str_set(&fcf->ocs_accept_types, "text/plain");
+    }
+
+    ngx_conf_init_uint_value(fcf->ocs_presence, NGX_FED_OCS_PIDF);
+    ngx_conf_init_value(fcf->ocs_note, 0);
+    ngx_conf_init_uint_value(fcf->ocs_pending, NGX_FED_OCS_OFFLINE);
+    ngx_conf_init_uint_value(fcf->ocs_subscribed, NGX_FED_OCS_ACTIVE);
+
+    if (fcf->ocs_accept == 0) {
+        fcf->ocs_accept = NGX_CONF_BITMASK_SET|NGX_FED_OCS_PIDF
+                          |NGX_FED_OCS_MSRTC;
+    }
 }
 
 
-/* A TLS context for dialling, or, without a certificate, for verifying. */
+/* They stand in a line of a session description. */
+
+static ngx_int_t
+ngx_xmpp_sip_check_types(ngx_str_t *types)
+{
+    size_t      i, start;
+    ngx_uint_t  plain, slash;
+
+    plain = 0;
+    slash = 0;
+    start = 0;
+
+    for (i = 0; i <= types->len; i++) {
+
+        if (i < types->len && types->data[i] != ' ') {
+
+            if (types->data[i] < ' ' || types->data[i] >= 0x7f) {
+                return NGX_ERROR;
+            }
+
+            slash += (types->data[i] == '/');
+            continue;
+        }
+
+        if (slash != 1) {
+            return NGX_ERROR;
+        }
+
+        plain |= (i - start == sizeof("text/plain") - 1
+                  && ngx_memcmp(types->data + start, "text/plain", i - start)
+                     == 0);
+
+        start = i + 1;
+        slash = 0;
+    }
+
+    return plain ? NGX_OK : NGX_ERROR;
+}
+
+
+/* A TLS context for a leg to dial, or, without one, for verifying. */
 
 static ngx_ssl_t *
 ngx_xmpp_sip_create_ssl(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
-    ngx_uint_t certificate)
+    ngx_fed_leg_t *leg)
 {
     ngx_ssl_t           *ssl;
+    ngx_uint_t           sip;
     ngx_pool_cleanup_t  *cln;
+
+    sip = (leg == &ngx_sip_leg);
 
     ssl = ngx_pcalloc(cf->pool, sizeof(ngx_ssl_t));
     if (ssl == NULL) {
@@ -1061,7 +1289,9 @@ ngx_xmpp_sip_create_ssl(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
 
     ssl->log = cf->log;
 
-    if (ngx_ssl_create(ssl, fcf->protocols, NULL) != NGX_OK) {
+    if (ngx_ssl_create(ssl, sip ? fcf->sip_protocols : fcf->protocols, NULL)
+        != NGX_OK)
+    {
         return NULL;
     }
 
@@ -1074,11 +1304,13 @@ ngx_xmpp_sip_create_ssl(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
     cln->handler = ngx_ssl_cleanup_ctx;
     cln->data = ssl;
 
-    if (ngx_ssl_ciphers(cf, ssl, &fcf->ciphers, 0) != NGX_OK) {
+    if (ngx_ssl_ciphers(cf, ssl, sip ? &fcf->sip_ciphers : &fcf->ciphers, 0)
+        != NGX_OK)
+    {
         return NULL;
     }
 
-    if (certificate && fcf->certificates
+    if (leg && fcf->certificates
         && ngx_ssl_certificates(cf, ssl, fcf->certificates,
                                 fcf->certificate_keys, fcf->passwords)
            != NGX_OK)
@@ -1109,7 +1341,10 @@ ngx_xmpp_sip_create_ssl(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
         return NULL;
     }
 
-    if (ngx_ssl_conf_commands(cf, ssl, fcf->conf_commands) != NGX_OK) {
+    if (ngx_ssl_conf_commands(cf, ssl, sip ? fcf->sip_conf_commands
+                                           : fcf->conf_commands)
+        != NGX_OK)
+    {
         return NULL;
     }
 
@@ -1493,6 +1728,77 @@ ngx_xmpp_sip_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid value \"%V\", it must be 403 or 480",
                        &value[1]);
+
+    return NGX_CONF_ERROR;
+}
+
+
+/* ocs_verification "name: value" | off: a row for all that we send */
+
+static char *
+ngx_xmpp_sip_verification(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_fed_conf_t *fcf = conf;
+
+    u_char     *p, *last, *colon;
+    ngx_str_t  *value, *row;
+
+    row = &fcf->ocs_verification;
+
+    if (row->data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        ngx_str_set(row, "");
+        return NGX_CONF_OK;
+    }
+
+    p = value[1].data;
+    last = p + value[1].len;
+    colon = ngx_strlchr(p, last, ':');
+
+    if (colon == NULL || colon == p) {
+        goto invalid;
+    }
+
+    for ( /* void */ ; p < colon; p++) {
+        if ((*p | 0x20) < 'a' || (*p | 0x20) > 'z') {
+            if (*p != '-' && (*p < '0' || *p > '9')) {
+                goto invalid;
+            }
+        }
+    }
+
+    while (++p < last && *p == ' ') { /* void */ }
+
+    if (p == last) {
+        goto invalid;
+    }
+
+    for ( /* void */ ; p < last; p++) {
+        if (*p < ' ' || *p > '~') {
+            goto invalid;
+        }
+    }
+
+    p = ngx_pnalloc(cf->pool, value[1].len + sizeof(CRLF) - 1);
+    if (p == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    row->data = p;
+    row->len = ngx_sprintf(p, "%V" CRLF, &value[1]) - p;
+
+    return NGX_CONF_OK;
+
+invalid:
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid header field \"%V\", it must be as "
+                       "\"name: value\", or \"off\"", &value[1]);
 
     return NGX_CONF_ERROR;
 }

@@ -45,7 +45,7 @@ my $certs = "ssl_certificate $d/gw.crt; ssl_certificate_key $d/gw.key;";
 
 my @times = qw/subscription_expires subscription_min subscription_max
 	notify_interval notify_timeout poll_wait presence_idle subscribe_interval
-	denial_time resubscribe_delay/;
+	denial_time resubscribe_delay invite_timeout session_timeout/;
 
 my $expires = qr/"subscription_expires" of federation "f" in \S+:\d+ must be/;
 my $same = qr/the same path name "\S+\/a" used in \S+:\d+ and in/;
@@ -83,6 +83,10 @@ my @good = (
 		. $ca->file() . '; ssl_protocols TLSv1.2 TLSv1.3; '
 		. 'ssl_ciphers HIGH; ssl_verify_depth 3; '
 		. 'ssl_conf_command Options PrioritizeChaCha;')],
+	['TLS of the SIP side', fed("$zone $home $certs "
+		. 'sip_ssl_protocols TLSv1 TLSv1.2; sip_ssl_ciphers '
+		. 'AES128-SHA:@SECLEVEL=0; sip_ssl_conf_command Options '
+		. '-SessionTicket;')],
 	['passwords and CRL', fed("$zone $home $certs ssl_password_file $d/pw; "
 		. 'ssl_trusted_certificate ' . $ca->file() . '; ssl_crl '
 		. $ca->crl() . ';')],
@@ -94,6 +98,12 @@ my @good = (
 		. 'chatstates auto; chatstates_idle paused; '
 		. 'chatstates_interval 1s; receipts on; '
 		. 'sip_host gw.test:5071; dialback_secret s3cr3t;')],
+	(map { ["ocs $_", fed("$zone sip_domain s.test home server=127.0.0.1 "
+		. "dialect=ocs; $_")] }
+		'ocs_verification off;', 'ocs_verification "X-Checked: yes";',
+		map({ "ocs_record_route $_;" } qw/on requests off/),
+		'ocs_contact host;', 'ocs_contact user;', 'ocs_negotiate 200;',
+		'ocs_negotiate 405;', 'ocs_diagnostics on;'),
 	['times', fed("$zone $home connect_timeout 1s; handshake_timeout 1s; "
 		. 'dialback_timeout 1s; transaction_timeout 5s; '
 		. 'trying_timeout 1s; confirm_timeout 2s; close_timeout 1s; '
@@ -112,6 +122,9 @@ my @good = (
 		. 'resubscribe_delay 10s 30m; refresh_rate 50r/s; '
 		. 'pair_dialogs 64; user_watchers 10; user_contacts 10; '
 		. 'domain_subscriptions 1000;')],
+	['sessions', fed("$zone sip_domain s.test home server=127.0.0.1 "
+		. 'dialect=ocs; invite_timeout 1s; session_timeout 2s; '
+		. 'sessions 1; ocs_accept_types "text/html text/plain";')],
 	['short subscriptions', fed("$zone $home subscription_expires 1s;")],
 	['long subscriptions', fed("$zone $home subscription_expires 7d;")],
 	['the greatest subscription_min', fed("$zone $home "
@@ -249,6 +262,10 @@ my @bad = (
 		qr/no.crt/],
 	['protocols', fed("$zone $home ssl_protocols SSLv9;"), qr/"SSLv9"/],
 	['ciphers', fed("$zone $home ssl_ciphers nonesuch;"), qr/nonesuch/],
+	['SIP protocols', fed("$zone $home sip_ssl_protocols SSLv9;"),
+		qr/"SSLv9"/],
+	['SIP ciphers', fed("$zone $home sip_ssl_ciphers nonesuch;"),
+		qr/nonesuch/],
 	['confirm', fed("$zone $home confirm maybe;"), qr/invalid value "maybe"/],
 	['chatstates', fed("$zone $home chatstates maybe;"),
 		qr/invalid value "maybe"/],
@@ -264,6 +281,13 @@ my @bad = (
 		qr/invalid value "503", it must be 403 or 480/],
 	['sip_host', fed("$zone $home sip_host gw.test:x;"),
 		qr/invalid host "gw.test:x"/],
+	(map { ["ocs_verification $_", fed("$zone $home ocs_verification $_;"),
+		qr/invalid header field ".*", it must be as "name: value"/] }
+		'on', '": x"', '"a b: x"', '"a:"', '"a: "', "\"a: \xc3\xa9\""),
+	(map { ["$_->[0] $_->[1]", fed("$zone $home $_->[0] $_->[1];"),
+		qr/invalid value "$_->[1]"/] } ['ocs_record_route', 'both'],
+		['ocs_contact', 'ip'], ['ocs_negotiate', '501'],
+		['ocs_diagnostics', 'yes']),
 	['times that contradict', fed("$zone $home transaction_timeout 10s; "
 		. 'confirm_timeout 9s;'), qr/must be less than "transaction_timeout"/],
 	['time', fed("$zone $home connect_timeout soon;"), qr/invalid value/],
@@ -303,6 +327,17 @@ my @bad = (
 		["$_ many", fed("$zone $home $_ many;"),
 		qr/"$_" directive invalid number/] }
 		qw/user_watchers user_contacts domain_subscriptions/),
+	['invite_timeout under 1s', fed("$zone $home invite_timeout 999ms;"),
+		qr/"invite_timeout" of federation "f" in .*:\d+ must be 1s/],
+	['session_timeout under two invite_timeouts', fed("$zone $home "
+		. 'invite_timeout 10s; session_timeout 19s;'),
+		qr/and "session_timeout" twice that/],
+	(map { ["ocs_accept_types $_", fed("$zone $home ocs_accept_types $_;"),
+		qr/"ocs_accept_types" of federation "f" in .*:\d+ must be media/] }
+		'""', 'text/html', '"text/plain\ntext/html"', '"text/plain "',
+		'"text/plain text"'),
+	['sessions 0', fed("$zone $home sessions 0;"),
+		qr/value must be between 1 and 1000000/],
 	(map { ["$_ soon", fed("$zone $home $_ soon;"),
 		qr/"$_" directive invalid value/] } @times),
 	(map { ["$_ twice", fed("$zone $home $_ 600s;\n$_ 600s;"),
@@ -311,7 +346,8 @@ my @bad = (
 		. 'refresh_rate 1r/s;'), qr/"refresh_rate" directive is duplicate/],
 	(map { ["$_ twice", fed("$zone $home $_ 8; $_ 8;"),
 		qr/"$_" directive is duplicate/] }
-		qw/pair_dialogs user_watchers user_contacts domain_subscriptions/),
+		qw/pair_dialogs user_watchers user_contacts domain_subscriptions
+		sessions/),
 	['poll_wait without a value', fed("$zone $home poll_wait;"),
 		qr/invalid number of arguments in "poll_wait" directive/],
 	['state twice', fed("$zone $home state a; state b;"),

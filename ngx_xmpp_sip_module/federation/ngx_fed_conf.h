@@ -24,6 +24,24 @@
 #define NGX_FED_CHATSTATES_ON     1
 #define NGX_FED_CHATSTATES_AUTO   2      /* to who has them, too */
 
+#define NGX_FED_OCS_ROUTE_OFF       0
+#define NGX_FED_OCS_ROUTE_REQUESTS  1
+#define NGX_FED_OCS_ROUTE_ON        2
+
+#define NGX_FED_OCS_CONTACT_HOST    0
+#define NGX_FED_OCS_CONTACT_USER    1
+
+/* of the dialect "ocs" */
+
+#define NGX_FED_OCS_PIDF          0x0002    /* after NGX_CONF_BITMASK_SET */
+#define NGX_FED_OCS_MSRTC         0x0004
+
+#define NGX_FED_OCS_OFFLINE       0
+#define NGX_FED_OCS_PENDING       1
+
+#define NGX_FED_OCS_ACTIVE        0
+#define NGX_FED_OCS_OPEN          1
+
 
 struct ngx_fed_conf_s {
     ngx_str_t                     name;
@@ -50,6 +68,7 @@ struct ngx_fed_conf_s {
     ngx_fed_domain_t             *any;       /* default; leg NULL: deny */
     ngx_fed_domain_t              none;      /* leg NULL: what deny finds */
     ngx_array_t                  *permit;    /* ngx_stream_complex_value_t */
+    ngx_uint_t                    dialects;  /* bits, of those in use */
 
     ngx_str_t                     host;      /* ours, in Via and Contact */
     in_port_t                     port;
@@ -71,6 +90,10 @@ struct ngx_fed_conf_s {
     ngx_str_t                     ciphers;
     ngx_uint_t                    protocols;
     ngx_uint_t                    verify_depth;
+
+    ngx_array_t                  *sip_conf_commands;   /* of the SIP leg */
+    ngx_str_t                     sip_ciphers;
+    ngx_uint_t                    sip_protocols;
 
     /* limits and time-outs, conformance part 14 */
 
@@ -115,6 +138,14 @@ struct ngx_fed_conf_s {
     ngx_uint_t                    link_events;         /* open, of one link */
     size_t                        output_size;         /* high water mark */
 
+    /* of dialect=ocs */
+
+    ngx_str_t                     ocs_verification;    /* a row, or empty */
+    ngx_uint_t                    ocs_record_route;
+    ngx_uint_t                    ocs_contact;
+    ngx_uint_t                    ocs_negotiate;       /* 405 or 200 */
+    ngx_flag_t                    ocs_diagnostics;
+
     /* presence */
 
     ngx_msec_t                    subscription_expires;
@@ -126,6 +157,7 @@ struct ngx_fed_conf_s {
     ngx_msec_t                    presence_idle;
     ngx_msec_t                    subscribe_interval;  /* to XMPP users */
     ngx_msec_t                    denial_time;
+    ngx_msec_t                    contact_expires;     /* 0: never */
     ngx_msec_t                    resubscribe_delay;   /* doubles */
     ngx_msec_t                    resubscribe_max;
     ngx_uint_t                    refresh_rate;        /* a second */
@@ -133,6 +165,19 @@ struct ngx_fed_conf_s {
     ngx_uint_t                    user_watchers;
     ngx_uint_t                    user_contacts;
     ngx_uint_t                    domain_subscriptions;
+
+    /* IM sessions */
+
+    ngx_msec_t                    invite_timeout;
+    ngx_msec_t                    session_timeout;
+    ngx_uint_t                    sessions;            /* in the zone */
+    ngx_str_t                     ocs_accept_types;
+
+    ngx_uint_t                    ocs_presence;        /* documents sent, */
+    ngx_flag_t                    ocs_note;
+    ngx_uint_t                    ocs_accept;          /* and asked for */
+    ngx_uint_t                    ocs_pending;
+    ngx_uint_t                    ocs_subscribed;
 
     /* a worker's own, from init_process */
 

@@ -254,6 +254,7 @@ static ngx_uint_t
 ngx_fed_event_counted(ngx_fed_event_t *ev)
 {
     return ev->kind == NGX_FED_MESSAGE
+           || ev->kind == NGX_FED_SESSION
            || ev->presence == NGX_FED_SUBSCRIBE
            || ev->presence == NGX_FED_PROBE;
 }

@@ -59,7 +59,8 @@ struct ngx_fed_watch_s {
     uint32_t                      asked;     /* s: authorization, last time;
                                                 or a dialog ahead of its time */
     uint32_t                      until;     /* s */
-    uint32_t                      seen;      /* s: a sign of the watcher */
+    uint32_t                      seen;      /* s: a sign of the watcher; of a
+                                                SIP user, SUBSCRIBE */
     uint16_t                      presence_len;
     uint16_t                      names_len[3];  /* the last one follows */
     uint16_t                      names_size;
@@ -104,6 +105,7 @@ struct ngx_fed_dialog_s {
     unsigned                      retried:1; /* after 423 */
     unsigned                      slotted:1; /* its turn is at due */
     unsigned                      poll:1;    /* it was for one NOTIFY only */
+    unsigned                      format:2;  /* of documents; the leg's */
 };
 
 
@@ -164,6 +166,9 @@ ngx_fed_dialog_t *ngx_fed_dialog_add(ngx_fed_conf_t *fcf,
 ngx_int_t ngx_fed_dialog_set_texts(ngx_fed_conf_t *fcf,
     ngx_fed_dialog_t *dialog, ngx_str_t *texts);
 void ngx_fed_dialog_texts(ngx_fed_dialog_t *dialog, ngx_str_t *texts);
+u_char *ngx_fed_texts_pack(ngx_fed_conf_t *fcf, ngx_str_t *texts,
+    uint16_t *len);
+void ngx_fed_texts_unpack(u_char *text, uint16_t *len, ngx_str_t *texts);
 ngx_fed_dialog_t *ngx_fed_watch_live(ngx_fed_watch_t *watch);
 ngx_fed_dialog_t *ngx_fed_dialog_find(ngx_fed_watch_t *watch, uint64_t tag);
 ngx_fed_dialog_t *ngx_fed_dialog_lookup(ngx_fed_conf_t *fcf, ngx_fed_key_t *id,

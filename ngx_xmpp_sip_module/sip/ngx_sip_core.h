@@ -28,6 +28,7 @@
 #define NGX_SIP_REASON_LEN       128
 #define NGX_SIP_CALL_ID_LEN      128
 #define NGX_SIP_STAMP_LEN        (sizeof("2026-01-01T00:00:00Z") - 1)
+#define NGX_SIP_DIAGNOSIS_LEN    512
 
 #define NGX_SIP_PAIR_DIALOGS     64      /* at most */
 
@@ -143,13 +144,16 @@ struct ngx_sip_pair_s {
 
 
 /*
- * A client transaction (RFC 3261, 17.1.2), in the pool of its event or in one
- * of its own.  handler is called with its outcome and, if it was a response
- * read by this process, with that.
+ * A client transaction (RFC 3261, 17.1), in the pool of its event or in one of
+ * its own.  handler is called with its outcome and, if it was a response read
+ * by this process, with that.  If retry is set, it is asked before: with NGX_OK
+ * it has taken the transaction back, to send its request again.
  */
 
 typedef void (*ngx_sip_client_handler_pt)(ngx_sip_client_t *client,
     ngx_fed_outcome_t *outcome, ngx_sip_msg_t *msg);
+typedef ngx_int_t (*ngx_sip_client_retry_pt)(ngx_sip_client_t *client,
+    ngx_fed_outcome_t *outcome);
 
 
 struct ngx_sip_client_s {
@@ -161,6 +165,7 @@ struct ngx_sip_client_s {
     ngx_pool_t                   *pool;
     ngx_fed_event_t              *event;     /* or NULL */
     ngx_sip_client_handler_pt     handler;
+    ngx_sip_client_retry_pt       retry;
     void                         *data;
     ngx_str_t                     method;
     ngx_str_t                     name;      /* domain of the recipient */
@@ -168,6 +173,7 @@ struct ngx_sip_client_s {
     ngx_sip_pair_t               *pair;
     ngx_sip_peer_t               *peer;
     ngx_sip_conn_t               *conn;      /* written to, and open */
+    ngx_sip_conn_t               *from;      /* that the response came by */
     uint64_t                      seq;
 
     /* the request but for its Via */
@@ -182,6 +188,7 @@ struct ngx_sip_client_s {
     unsigned                      waiting:1; /* at the pair */
     unsigned                      queued:1;  /* at the peer */
     unsigned                      redialled:1;
+    unsigned                      proceeding:1;    /* INVITE: 1xx came */
 };
 
 
@@ -231,6 +238,7 @@ typedef struct {
     ngx_fed_address_t            *remote;
     uint64_t                      tag;       /* ours */
     uint32_t                      cseq;
+    ngx_uint_t                    format;    /* of documents */
     ngx_str_t                     texts[NGX_FED_TEXTS];
 } ngx_sip_dialog_t;
 
@@ -241,15 +249,33 @@ typedef struct {
     ngx_uint_t                    status;
     const char                   *reason;    /* NULL: that of the status */
     ngx_str_t                     headers;   /* rows */
+    ngx_str_t                     body;      /* with ngx_sip_server_answer() */
 } ngx_sip_refusal_t;
 
 
-/* header fields that a dialect wants, as rows */
+/* a document for a watcher, and rows of header fields that tell what it is */
 
 typedef struct {
-    ngx_str_t                     all;       /* in requests and responses */
-    ngx_str_t                     dialog;    /* in those that make a dialog */
+    ngx_str_t                     headers;
+    ngx_str_t                     body;
+} ngx_sip_document_t;
+
+
+/*
+ * Header fields that a dialect wants, as rows.  "all" stands in each request
+ * and response: ngx_sip_client_write() and ngx_sip_respond_tail() write it.
+ * Who writes what makes a dialog puts "dialog" into the request, writes
+ * ngx_sip_respond_routes() into the 2xx, and ngx_sip_contact() into both.
+ */
+
+typedef struct {
+    ngx_str_t                     all;
+    ngx_str_t                     dialog;    /* Record-Route of requests */
+    ngx_str_t                     answer;    /* and of responses */
     ngx_str_t                     contact;   /* URI; empty: that of the user */
+
+    unsigned                      user:1;    /* contact is to name the user */
+    unsigned                      bare:1;    /* Route is to have URIs only */
 } ngx_sip_rows_t;
 
 
@@ -294,15 +320,54 @@ struct ngx_sip_ctx_s {
 
 
 /*
+ * How a domain speaks of presence.  accept() returns the row of what is read.
+ * format() tells from a SUBSCRIBE what a watcher takes, as ngx_fed_dialog_t
+ * keeps it, or returns NGX_DECLINED; write() makes a document of that format,
+ * or returns NGX_ERROR.  read() reads one as ngx_sip_pidf_read() does, or
+ * returns NGX_DONE if it is of no type that is known.  offline() tells whether
+ * who waits for an approval is to see a user who is offline; NULL: he is told
+ * that it is pending.  grants() tells whether NOTIFY that says active, with a
+ * presence or NULL, is an approval; NULL: it is.  piggyback: a response may
+ * have the first document.
+ */
+
+typedef struct {
+    const ngx_str_t            *(*accept)(ngx_sip_ctx_t *ctx);
+    ngx_int_t                   (*format)(ngx_sip_ctx_t *ctx,
+                                          ngx_sip_msg_t *msg);
+    ngx_int_t                   (*read)(ngx_pool_t *pool,
+                                        ngx_sip_media_t *media,
+                                        ngx_str_t *body, ngx_str_t *lang,
+                                        ngx_fed_address_t *entity,
+                                        ngx_fed_presence_t *presence);
+    ngx_int_t                   (*write)(ngx_sip_ctx_t *ctx, ngx_pool_t *pool,
+                                         ngx_uint_t format,
+                                         ngx_fed_presence_t *presence,
+                                         ngx_fed_address_t *entity,
+                                         ngx_sip_document_t *document);
+    ngx_uint_t                  (*offline)(ngx_sip_ctx_t *ctx);
+    ngx_uint_t                  (*grants)(ngx_sip_ctx_t *ctx,
+                                          ngx_fed_presence_t *presence);
+    ngx_uint_t                    piggyback;
+} ngx_sip_presence_t;
+
+
+/*
  * How a domain speaks: one file each, or a folder.  init() sets the rows.
  *
  * read() fills in an event from a MESSAGE that starts no dialog, and returns
  * NGX_OK, NGX_DECLINED with the refusal filled in, or NGX_ERROR.  write() makes
  * of the event of a transaction the request but for its Via, or that part of it
  * which does not change, and send() sends it, once it has its turn.  session()
- * takes a request that makes an IM session or belongs to one; NULL: there are
- * none.  composing() sends a chat state, if it can be sent at once, and brings
- * about the outcome, or drops it: see ngx_sip_composing_send().
+ * takes a request that makes an IM session or belongs to one, or an ACK; NULL:
+ * there are none.  accepted() takes every 2xx to an INVITE, whether or not
+ * somebody waits for it.  idle() ends sessions that nobody uses.  composing()
+ * sends a chat state, if it can be sent at once, and brings about the outcome,
+ * or drops it: see ngx_sip_composing_send().
+ *
+ * hop() takes a request that is for no user, from whom the link is, or returns
+ * NGX_DECLINED.  diagnose() writes rows of NGX_SIP_DIAGNOSIS_LEN at most about
+ * an error response.  Either may be NULL.
  */
 
 typedef struct {
@@ -318,8 +383,18 @@ typedef struct {
     void                        (*send)(ngx_sip_client_t *client);
     void                        (*session)(ngx_sip_conn_t *conn,
                                            ngx_sip_msg_t *msg);
+    void                        (*accepted)(ngx_sip_conn_t *conn,
+                                            ngx_sip_msg_t *msg);
+    void                        (*idle)(ngx_sip_ctx_t *ctx);
     void                        (*composing)(ngx_fed_event_t *ev);
+    ngx_int_t                   (*hop)(ngx_sip_conn_t *conn,
+                                       ngx_sip_msg_t *msg);
+    u_char                     *(*diagnose)(ngx_sip_ctx_t *ctx, u_char *dst,
+                                            ngx_uint_t status,
+                                            ngx_str_t *reason);
+    const ngx_sip_presence_t     *presence;
 
+    const char                   *allow;     /* row of the methods */
     ngx_uint_t                    refresh;   /* seconds that a chat state of
                                                 composing lasts */
     ngx_uint_t                    chatstates;    /* unless configured */
@@ -330,6 +405,8 @@ typedef struct {
 extern const ngx_sip_dialect_t  *const ngx_sip_dialects[];
 extern const ngx_sip_dialect_t  ngx_sip_dialect_simple;
 extern const ngx_sip_dialect_t  ngx_sip_dialect_ocs;
+extern const ngx_sip_presence_t  ngx_sip_presence_simple;
+extern const ngx_sip_presence_t  ngx_sip_presence_ocs;
 
 
 /* ngx_sip_conn.c */
@@ -356,6 +433,8 @@ ngx_str_t ngx_sip_identity_log(ngx_sip_conn_t *conn, u_char *buf, size_t size);
 /* ngx_sip_request.c */
 
 void ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
+void ngx_sip_im_status(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    ngx_fed_key_t *key, ngx_fed_event_t *ev);
 ngx_int_t ngx_sip_users(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal);
 ngx_fed_event_t *ngx_sip_begin(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
@@ -367,13 +446,19 @@ void ngx_sip_reject(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
 
 void ngx_sip_respond(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_fed_key_t *key, ngx_sip_refusal_t *refusal);
-size_t ngx_sip_respond_size(ngx_sip_msg_t *msg);
+size_t ngx_sip_respond_size(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
 u_char *ngx_sip_respond_head(u_char *dst, ngx_sip_conn_t *conn,
     ngx_sip_msg_t *msg);
 u_char *ngx_sip_respond_tag(u_char *dst, ngx_sip_msg_t *msg,
     ngx_fed_key_t *key);
-u_char *ngx_sip_respond_tail(u_char *dst, ngx_sip_msg_t *msg);
+u_char *ngx_sip_respond_tail(u_char *dst, ngx_sip_conn_t *conn,
+    ngx_sip_msg_t *msg);
+size_t ngx_sip_respond_routes_size(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
+u_char *ngx_sip_respond_routes(u_char *dst, ngx_sip_conn_t *conn,
+    ngx_sip_msg_t *msg);
 size_t ngx_sip_phrase(u_char *dst, ngx_str_t *text);
+u_char *ngx_sip_diagnose(u_char *dst, ngx_sip_ctx_t *ctx,
+    ngx_fed_domain_t *domain, ngx_uint_t status, ngx_str_t *reason);
 
 /* ngx_sip_server.c */
 
@@ -392,6 +477,8 @@ void ngx_sip_server_answer(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_fed_key_t *key, ngx_sip_refusal_t *answer);
 void ngx_sip_server_outcome(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_fed_key_t *key, ngx_fed_event_t *ev);
+void ngx_sip_server_accept(ngx_sip_server_t *server, ngx_str_t *tail);
+void ngx_sip_server_end(ngx_fed_event_t *ev);
 void ngx_sip_server_done(ngx_fed_event_t *ev);
 ngx_int_t ngx_sip_server_init(ngx_sip_ctx_t *ctx);
 void ngx_sip_server_exit(ngx_sip_ctx_t *ctx);
@@ -410,6 +497,13 @@ void ngx_sip_client_message(ngx_fed_event_t *ev);
 void ngx_sip_client_page(ngx_fed_event_t *ev,
     ngx_sip_client_handler_pt handler);
 void ngx_sip_client_write(ngx_sip_client_t *client, ngx_sip_conn_t *conn);
+void ngx_sip_client_post(ngx_sip_client_t *client, ngx_sip_conn_t *conn);
+void ngx_sip_client_cancel(ngx_sip_client_t *client);
+void ngx_sip_client_pair_fail(ngx_sip_client_t *client,
+    ngx_fed_outcome_t *outcome);
+ngx_uint_t ngx_sip_client_pair_busy(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev);
+void ngx_sip_client_finish(ngx_sip_client_t *client,
+    ngx_fed_outcome_t *outcome, ngx_sip_msg_t *msg);
 void ngx_sip_client_refused(ngx_sip_client_t *client);
 void ngx_sip_client_detach(ngx_sip_client_t *client);
 void ngx_sip_client_fail(ngx_sip_client_t *client, ngx_fed_outcome_e result,
@@ -441,10 +535,17 @@ void ngx_sip_peers_free(ngx_sip_ctx_t *ctx);
 ngx_int_t ngx_sip_dialog_copy(ngx_sip_ctx_t *ctx, ngx_pool_t *pool,
     ngx_fed_dialog_t *from, ngx_sip_dialog_t *dialog);
 ngx_int_t ngx_sip_dialog_tag(ngx_str_t *text, uint64_t *tag);
-ngx_int_t ngx_sip_dialog_texts(ngx_pool_t *pool, ngx_sip_msg_t *msg,
-    ngx_str_t *texts);
+ngx_int_t ngx_sip_dialog_texts(ngx_sip_conn_t *conn, ngx_pool_t *pool,
+    ngx_sip_msg_t *msg, ngx_str_t *texts);
 ngx_int_t ngx_sip_dialog_contact(ngx_sip_msg_t *msg, ngx_str_t *target);
+ngx_int_t ngx_sip_dialog_routes(ngx_sip_conn_t *conn, ngx_pool_t *pool,
+    ngx_sip_msg_t *msg, ngx_str_t *routes);
+size_t ngx_sip_contact_size(ngx_sip_rows_t *rows, ngx_fed_address_t *addr);
+u_char *ngx_sip_contact(u_char *dst, ngx_sip_rows_t *rows,
+    ngx_fed_address_t *addr);
 ngx_int_t ngx_sip_dialog_event(ngx_sip_msg_t *msg, ngx_str_t *id);
+ngx_int_t ngx_sip_dialog_write(ngx_sip_client_t *client,
+    ngx_sip_dialog_t *dialog, ngx_str_t *headers, ngx_str_t *body);
 ngx_int_t ngx_sip_dialog_send(ngx_sip_client_t *client,
     ngx_sip_dialog_t *dialog, ngx_str_t *headers, ngx_str_t *body);
 ngx_uint_t ngx_sip_dialog_dies(ngx_fed_outcome_t *outcome);
@@ -452,6 +553,13 @@ void ngx_sip_dialog_claim(ngx_sip_ctx_t *ctx, ngx_fed_dialog_t *dialog);
 ngx_uint_t ngx_sip_dialog_claimed(ngx_sip_ctx_t *ctx,
     ngx_fed_dialog_t *dialog);
 void ngx_sip_dialog_due(ngx_fed_conf_t *fcf, ngx_fed_key_t *id, uint64_t tag);
+
+/* ngx_sip_document.c */
+
+const ngx_sip_presence_t *ngx_sip_presence_of(ngx_sip_ctx_t *ctx,
+    ngx_fed_address_t *addr);
+ngx_uint_t ngx_sip_accepts(ngx_sip_msg_t *msg, const ngx_str_t *types);
+ngx_uint_t ngx_sip_media_in(ngx_sip_media_t *media, const ngx_str_t *types);
 
 /* ngx_sip_notifier.c */
 
@@ -474,6 +582,10 @@ void ngx_sip_subscriber_due(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id,
 
 ngx_int_t ngx_sip_simple_read(ngx_sip_ctx_t *ctx, ngx_sip_msg_t *msg,
     ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal);
+ngx_int_t ngx_sip_simple_fill(ngx_sip_ctx_t *ctx, ngx_sip_msg_t *msg,
+    ngx_str_t *text, ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal);
+size_t ngx_sip_simple_optional_size(ngx_fed_event_t *ev);
+u_char *ngx_sip_simple_optional(u_char *p, ngx_fed_event_t *ev);
 size_t ngx_sip_language_prefix(ngx_str_t *lang);
 ngx_str_t ngx_sip_accept_row(ngx_uint_t chatstates, ngx_uint_t receipts);
 u_char *ngx_sip_stamp(u_char *dst, time_t time);
@@ -511,6 +623,8 @@ ngx_uint_t ngx_sip_composing_is_refused(ngx_fed_event_t *ev);
 
 ngx_fed_key_t ngx_sip_unique(ngx_sip_ctx_t *ctx);
 u_char *ngx_sip_hex(u_char *dst, uint64_t n);
+ngx_sip_rows_t *ngx_sip_rows(ngx_sip_conn_t *conn);
+ngx_uint_t ngx_sip_is_us(ngx_sip_ctx_t *ctx, ngx_str_t *uri);
 ngx_fed_key_t ngx_sip_pair_key(ngx_sip_ctx_t *ctx, ngx_fed_address_t *from,
     ngx_fed_address_t *to);
 

@@ -25,6 +25,7 @@ static ngx_int_t ngx_sip_init_dialects(ngx_sip_ctx_t *ctx);
 static void ngx_sip_send(ngx_fed_event_t *ev);
 static void ngx_sip_done(ngx_fed_event_t *ev);
 static void ngx_sip_answer(ngx_fed_conf_t *fcf, ngx_fed_answer_t *answer);
+static void ngx_sip_idle(ngx_fed_conf_t *fcf);
 
 
 ngx_fed_leg_t  ngx_sip_leg = {
@@ -38,7 +39,8 @@ ngx_fed_leg_t  ngx_sip_leg = {
     NULL,
     ngx_sip_notifier_changed,
     ngx_sip_subscriber_begin,
-    ngx_sip_dialog_due
+    ngx_sip_dialog_due,
+    ngx_sip_idle
 };
 
 
@@ -279,8 +281,26 @@ ngx_sip_done(ngx_fed_event_t *ev)
         ngx_sip_server_done(ev);
         return;
 
-    default:
+    case NGX_FED_SUBSCRIPTION:
+    case NGX_FED_PRESENCE:
         ngx_sip_notifier_done(ev);
+        return;
+
+    default:
+        return;
+    }
+}
+
+
+static void
+ngx_sip_idle(ngx_fed_conf_t *fcf)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_FED_DIALECTS; i++) {
+        if (ngx_sip_dialects[i]->idle) {
+            ngx_sip_dialects[i]->idle(fcf->sip_data);
+        }
     }
 }
 
@@ -305,6 +325,37 @@ ngx_sip_unique(ngx_sip_ctx_t *ctx)
     ngx_fed_hash_update(&hash, (u_char *) &ctx->unique, sizeof(uint64_t));
 
     return ngx_fed_hash_final(&hash);
+}
+
+
+/* Returns the rows of the domain that a connection has proven it speaks for. */
+
+ngx_sip_rows_t *
+ngx_sip_rows(ngx_sip_conn_t *conn)
+{
+    static ngx_sip_rows_t  none;
+
+    return conn->spoken_domain
+           ? &conn->ctx->rows[conn->spoken_domain->dialect] : &none;
+}
+
+
+/* Tells whether a URI is one of the gateway itself, whatever its user part. */
+
+ngx_uint_t
+ngx_sip_is_us(ngx_sip_ctx_t *ctx, ngx_str_t *uri)
+{
+    ngx_sip_uri_t    us;
+    ngx_fed_conf_t  *fcf;
+
+    fcf = ctx->conf;
+
+    return ngx_sip_uri(uri, &us) == NGX_OK
+           && (us.port == fcf->port
+               || (us.port == 0 && fcf->port == NGX_SIP_TLS_PORT))
+           && us.host.len == fcf->host.len
+           && ngx_strncasecmp(us.host.data, fcf->host.data, fcf->host.len)
+              == 0;
 }
 
 

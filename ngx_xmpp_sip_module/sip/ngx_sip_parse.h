@@ -22,6 +22,7 @@
 typedef enum {
     NGX_SIP_OTHER_METHOD = 0,
     NGX_SIP_ACK,
+    NGX_SIP_BENOTIFY,
     NGX_SIP_BYE,
     NGX_SIP_CANCEL,
     NGX_SIP_INFO,
@@ -55,6 +56,7 @@ typedef enum {
     NGX_SIP_FROM,
     NGX_SIP_MAX_FORWARDS,
     NGX_SIP_MIN_EXPIRES,
+    NGX_SIP_PIGGYBACK_CSEQ,
     NGX_SIP_RECORD_ROUTE,
     NGX_SIP_REQUIRE,
     NGX_SIP_RETRY_AFTER,
@@ -117,6 +119,9 @@ typedef struct {
     ngx_str_t                     charset;   /* without quotes, or empty */
     ngx_str_t                     boundary;
 } ngx_sip_media_t;
+
+
+typedef ngx_uint_t (*ngx_sip_media_pt)(ngx_sip_media_t *media);
 
 
 /* of a body of several parts */
@@ -201,7 +206,7 @@ u_char *ngx_sip_row_end(u_char *p, u_char *last, ngx_uint_t *folded);
 ngx_int_t ngx_sip_row_split(u_char *p, u_char *last, ngx_str_t *name,
     ngx_str_t *value);
 ngx_int_t ngx_sip_multipart(ngx_sip_media_t *media, ngx_str_t *body,
-    ngx_str_t *text);
+    ngx_sip_media_pt is, ngx_str_t *text);
 ngx_int_t ngx_sip_part(u_char *p, u_char *last, ngx_sip_part_t *part);
 
 ngx_sip_header_t *ngx_sip_header(ngx_sip_msg_t *msg, ngx_sip_header_e id);
@@ -215,6 +220,7 @@ ngx_int_t ngx_sip_param(u_char **pos, u_char *last, ngx_str_t *name,
 ngx_int_t ngx_sip_item(u_char **pos, u_char *last, ngx_str_t *item);
 ngx_int_t ngx_sip_media_type(ngx_str_t *value, ngx_sip_media_t *media);
 ngx_uint_t ngx_sip_media_is_text(ngx_sip_media_t *media);
+ngx_uint_t ngx_sip_media_is_html(ngx_sip_media_t *media);
 ngx_int_t ngx_sip_number(ngx_str_t *text, uint32_t *number);
 
 ngx_uint_t ngx_sip_is_token(u_char *p, size_t len);

@@ -13,22 +13,23 @@
 
 
 #define NGX_SIP_UNSUPPORTED_LEN  1024
-#define NGX_SIP_HOST_LEN         255
 #define NGX_SIP_LOGGED           16      /* refusals, as errors, on a link */
 
 
-static ngx_int_t ngx_sip_session(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
+static const ngx_sip_dialect_t *ngx_sip_sessions(ngx_sip_conn_t *conn,
+    ngx_sip_msg_t *msg);
+static ngx_int_t ngx_sip_hop(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
 static void ngx_sip_refuse(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_uint_t status, const char *headers);
-static void ngx_sip_refuse_method(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
+static void ngx_sip_refuse_method(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    const char *allow);
 static void ngx_sip_cancel(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
 static ngx_uint_t ngx_sip_scheme_status(ngx_sip_msg_t *msg);
 static void ngx_sip_warn_secure(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
-static void ngx_sip_options(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
+static void ngx_sip_options(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    const char *allow);
 static ngx_uint_t ngx_sip_is_hosted(ngx_sip_conn_t *conn, ngx_str_t *host);
 static void ngx_sip_im(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
-static void ngx_sip_im_status(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
-    ngx_fed_key_t *key, ngx_fed_event_t *ev);
 static ngx_int_t ngx_sip_users_from(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal);
 static ngx_int_t ngx_sip_unsupported(ngx_sip_msg_t *msg, u_char *dst,
@@ -44,9 +45,11 @@ static ngx_uint_t ngx_sip_looped(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
 void
 ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 {
-    ngx_uint_t         status;
-    ngx_fed_key_t      key;
-    ngx_sip_refusal_t  refusal;
+    ngx_uint_t                status;
+    const char               *allow;
+    ngx_fed_key_t             key;
+    ngx_sip_refusal_t         refusal;
+    const ngx_sip_dialect_t  *dialect;
 
     if (ngx_sip_check(msg) != NGX_OK) {
 
@@ -75,8 +78,15 @@ ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
         return;
     }
 
+    dialect = ngx_sip_sessions(conn, msg);
+    allow = dialect ? dialect->allow : NGX_SIP_ALLOW;
+
     if (msg->method == NGX_SIP_ACK) {
-        (void) ngx_sip_session(conn, msg);
+
+        if (dialect && msg->version) {
+            dialect->session(conn, msg);
+        }
+
         return;
     }
 
@@ -95,14 +105,30 @@ ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     case NGX_SIP_OPTIONS:
     case NGX_SIP_SUBSCRIBE:
     case NGX_SIP_NOTIFY:
+    case NGX_SIP_BENOTIFY:
         break;
 
-    default:
+    case NGX_SIP_OTHER_METHOD:
 
-        if (ngx_sip_session(conn, msg) != NGX_OK) {
-            ngx_sip_refuse_method(conn, msg);
+        if (ngx_sip_hop(conn, msg) == NGX_OK) {
+            return;
         }
 
+        /* fall through */
+
+    case NGX_SIP_INVITE:
+    case NGX_SIP_BYE:
+    case NGX_SIP_INFO:
+    case NGX_SIP_UPDATE:
+
+        if (dialect) {
+            break;
+        }
+
+        /* fall through */
+
+    default:
+        ngx_sip_refuse_method(conn, msg, allow);
         return;
     }
 
@@ -121,7 +147,7 @@ ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     switch (msg->method) {
 
     case NGX_SIP_OPTIONS:
-        ngx_sip_options(conn, msg);
+        ngx_sip_options(conn, msg, allow);
         return;
 
     case NGX_SIP_SUBSCRIBE:
@@ -129,36 +155,70 @@ ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
         return;
 
     case NGX_SIP_NOTIFY:
+    case NGX_SIP_BENOTIFY:
         ngx_sip_subscriber_request(conn, msg);
         return;
 
-    default:
+    case NGX_SIP_MESSAGE:
 
-        if (msg->to.tag.len == 0 || ngx_sip_session(conn, msg) != NGX_OK) {
+        if (msg->to.tag.len == 0 || dialect == NULL) {
             ngx_sip_im(conn, msg);
+            return;
         }
+
+        /* fall through */
+
+    default:
+        dialect->session(conn, msg);
     }
 }
 
 
 /*
- * Hands a request to the IM sessions of the domain that it says it is from.
- * Returns NGX_DECLINED if that has none.
+ * Hands a request to the dialects that the federation has, as it may be ahead
+ * of all that says which one the peer speaks.  Returns NGX_DECLINED if it is
+ * nothing to them.
  */
 
 static ngx_int_t
-ngx_sip_session(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
+ngx_sip_hop(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 {
-    u_char                    buf[NGX_SIP_HOST_LEN];
+    ngx_uint_t                i;
+    const ngx_sip_dialect_t  *dialect;
+
+    for (i = 0; i < NGX_FED_DIALECTS; i++) {
+
+        dialect = ngx_sip_dialects[i];
+
+        if ((conn->ctx->conf->dialects & ((ngx_uint_t) 1 << i))
+            && dialect->hop && dialect->hop(conn, msg) == NGX_OK)
+        {
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/*
+ * Returns the dialect of the domain that a request says it is from, or NULL if
+ * that has no IM sessions.
+ */
+
+static const ngx_sip_dialect_t *
+ngx_sip_sessions(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
+{
+    u_char                    buf[NGX_FED_DOMAIN_MAX];
     ngx_str_t                 name;
     ngx_sip_uri_t             uri;
     ngx_fed_domain_t         *domain;
     const ngx_sip_dialect_t  *dialect;
 
     if (ngx_sip_uri(&msg->from.uri, &uri) != NGX_OK
-        || uri.host.len > NGX_SIP_HOST_LEN)
+        || uri.host.len > sizeof(buf))
     {
-        return NGX_DECLINED;
+        return NULL;
     }
 
     name.data = buf;
@@ -169,18 +229,12 @@ ngx_sip_session(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     domain = ngx_fed_domain_find(conn->ctx->conf, &name);
 
     if (domain->leg != conn->ctx->conf->sip) {
-        return NGX_DECLINED;
+        return NULL;
     }
 
     dialect = ngx_sip_dialects[domain->dialect];
 
-    if (dialect->session == NULL) {
-        return NGX_DECLINED;
-    }
-
-    dialect->session(conn, msg);
-
-    return NGX_OK;
+    return dialect->session ? dialect : NULL;
 }
 
 
@@ -191,8 +245,9 @@ ngx_sip_refuse(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_uint_t status,
     ngx_fed_key_t      key;
     ngx_sip_refusal_t  refusal;
 
+    ngx_memzero(&refusal, sizeof(ngx_sip_refusal_t));
+
     refusal.status = status;
-    refusal.reason = NULL;
     refusal.headers.data = (u_char *) headers;
     refusal.headers.len = headers ? ngx_strlen(headers) : 0;
 
@@ -205,12 +260,13 @@ ngx_sip_refuse(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_uint_t status,
 /* RFC 3261, 8.2.1, 12.2.2 */
 
 static void
-ngx_sip_refuse_method(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
+ngx_sip_refuse_method(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    const char *allow)
 {
     switch (msg->method) {
 
     case NGX_SIP_OTHER_METHOD:
-        ngx_sip_refuse(conn, msg, 501, NGX_SIP_ALLOW);
+        ngx_sip_refuse(conn, msg, 501, allow);
         return;
 
     case NGX_SIP_INVITE:
@@ -226,7 +282,7 @@ ngx_sip_refuse_method(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
         }
     }
 
-    ngx_sip_refuse(conn, msg, 405, NGX_SIP_ALLOW);
+    ngx_sip_refuse(conn, msg, 405, allow);
 }
 
 
@@ -243,6 +299,7 @@ ngx_sip_cancel(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     ngx_fed_key_t  key;
 
     static const ngx_str_t  methods[] = {
+        ngx_string("INVITE"),
         ngx_string("MESSAGE"),
         ngx_string("SUBSCRIBE"),
         ngx_string("NOTIFY")
@@ -320,7 +377,7 @@ ngx_sip_warn_secure(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
  */
 
 static void
-ngx_sip_options(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
+ngx_sip_options(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, const char *allow)
 {
     ngx_str_t          row;
     ngx_fed_key_t      key;
@@ -358,13 +415,13 @@ ngx_sip_options(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
                              && fcf->chatstates != NGX_FED_CHATSTATES_OFF,
                              fcf->receipts);
 
-    *ngx_snprintf(buf, sizeof(buf) - 1, NGX_SIP_ALLOW
+    *ngx_snprintf(buf, sizeof(buf) - 1, "%s"
                                         NGX_SIP_ALLOW_EVENTS_ROW
                                         "%V"
                                         NGX_SIP_ACCEPT_PRESENCE
                                         "Accept-Encoding: identity" CRLF
                                         "Accept-Language: en" CRLF
-                                        "Supported:" CRLF, &row) = '\0';
+                                        "Supported:" CRLF, allow, &row) = '\0';
 
     ngx_sip_refuse(conn, msg, 200, (char *) buf);
 }
@@ -476,11 +533,11 @@ ngx_sip_im(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 
 
 /*
- * What accompanies messages is answered at once, as nobody is to hear of what
- * becomes of it.
+ * Takes an event of what accompanies messages, which is answered at once, as
+ * nobody is to hear of what becomes of it.
  */
 
-static void
+void
 ngx_sip_im_status(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_fed_key_t *key, ngx_fed_event_t *ev)
 {
@@ -581,13 +638,19 @@ ngx_sip_users(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_fed_event_t *ev,
 {
     u_char          *buf;
     ngx_int_t        rc;
+    ngx_str_t       *to;
     ngx_fed_conf_t  *fcf;
 
     static const ngx_uint_t  statuses[] = { 0, 400, 416, 480, 404 };
 
     fcf = conn->ctx->conf;
 
-    rc = ngx_fed_address_from_sip(ev->pool, &msg->uri, &ev->to);
+    /* within a dialog the Request-URI may be our Contact, see ngx_sip_rows_t */
+
+    to = (msg->to.tag.len && ngx_sip_is_us(conn->ctx, &msg->uri))
+         ? &msg->to.uri : &msg->uri;
+
+    rc = ngx_fed_address_from_sip(ev->pool, to, &ev->to);
 
     if (rc == NGX_ERROR) {
         return NGX_ERROR;
@@ -714,7 +777,8 @@ refused:
 
 /*
  * Lists in a row of Unsupported what a request requires (RFC 3261, 8.2.2.3):
- * no extension is known.  Returns NGX_DECLINED if there is one.
+ * no extension is known, but some require that of lists (RFC 4662, 4.3) for a
+ * NOTIFY about one user (ocs-wire, 4.1).  Returns NGX_DECLINED if there is one.
  */
 
 static ngx_int_t
@@ -722,7 +786,10 @@ ngx_sip_unsupported(ngx_sip_msg_t *msg, u_char *dst, ngx_str_t *row)
 {
     u_char            *p, *pos, *end, *last;
     ngx_str_t          tag;
+    ngx_uint_t         notify;
     ngx_sip_header_t  *h;
+
+    notify = (msg->method == NGX_SIP_NOTIFY || msg->method == NGX_SIP_BENOTIFY);
 
     p = ngx_cpymem(dst, "Unsupported: ", sizeof("Unsupported: ") - 1);
     end = p;
@@ -738,7 +805,8 @@ ngx_sip_unsupported(ngx_sip_msg_t *msg, u_char *dst, ngx_str_t *row)
                == NGX_OK)
         {
             if (!ngx_sip_is_token(tag.data, tag.len)
-                || (size_t) (last - p) < tag.len + sizeof(", " CRLF))
+                || (size_t) (last - p) < tag.len + sizeof(", " CRLF)
+                || (notify && ngx_sip_is(&tag, "eventlist")))
             {
                 continue;
             }

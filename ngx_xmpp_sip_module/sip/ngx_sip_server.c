@@ -13,7 +13,8 @@
 
 
 #define NGX_SIP_RETRY_AFTER  30
-#define NGX_SIP_TAIL_LEN     1024
+#define NGX_SIP_TAIL_LEN     (1024 + NGX_SIP_DIAGNOSIS_LEN)
+#define NGX_SIP_CONTACT_LEN  512
 
 
 static void ngx_sip_server_address(ngx_sip_server_t *server,
@@ -25,6 +26,8 @@ static void ngx_sip_server_expire(ngx_fed_timers_t *timers,
 static void ngx_sip_server_send_trying(ngx_sip_server_t *server,
     ngx_fed_link_t *link);
 static void ngx_sip_server_final(ngx_sip_server_t *server, ngx_uint_t status,
+    ngx_str_t *tail);
+static void ngx_sip_server_send(ngx_sip_server_t *server, ngx_uint_t status,
     ngx_str_t *tail);
 static u_char *ngx_sip_server_status(u_char *dst, ngx_uint_t status,
     ngx_str_t *tail, ngx_str_t *rest);
@@ -264,8 +267,8 @@ ngx_sip_server_answer(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
         reason = *ngx_fed_error_reason(answer->status);
     }
 
-    size = reason.len + answer->headers.len
-           + sizeof(CRLF "Content-Length: 0" CRLF CRLF);
+    size = reason.len + answer->headers.len + answer->body.len
+           + sizeof(CRLF "Content-Length: " CRLF CRLF) + NGX_SIZE_T_LEN;
 
     tail = ngx_alloc(size, conn->link->log);
     if (tail == NULL) {
@@ -280,8 +283,11 @@ ngx_sip_server_answer(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
         p = ngx_cpymem(p, answer->headers.data, answer->headers.len);
     }
 
-    p = ngx_cpymem(p, "Content-Length: 0" CRLF CRLF,
-                   sizeof("Content-Length: 0" CRLF CRLF) - 1);
+    p = ngx_sprintf(p, "Content-Length: %uz" CRLF CRLF, answer->body.len);
+
+    if (answer->body.len) {
+        p = ngx_cpymem(p, answer->body.data, answer->body.len);
+    }
 
     text.data = tail;
     text.len = p - tail;
@@ -318,9 +324,13 @@ ngx_sip_server_write(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     u_char     *p;
     ngx_str_t   rest;
 
+    if (msg->method == NGX_SIP_BENOTIFY) {
+        return;
+    }
+
     p = ngx_fed_link_reserve(conn->link,
                              sizeof("SIP/2.0 200 ") + tail->len
-                             + ngx_sip_respond_size(msg));
+                             + ngx_sip_respond_size(conn, msg));
     if (p == NULL) {
         return;
     }
@@ -328,7 +338,7 @@ ngx_sip_server_write(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     p = ngx_sip_server_status(p, status, tail, &rest);
     p = ngx_sip_respond_head(p, conn, msg);
     p = ngx_sip_respond_tag(p, msg, key);
-    p = ngx_sip_respond_tail(p, msg);
+    p = ngx_sip_respond_tail(p, conn, msg);
     p = ngx_cpymem(p, rest.data, rest.len);
 
     ngx_fed_link_commit(conn->link, p);
@@ -356,7 +366,7 @@ ngx_sip_server_create(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
         return NGX_ERROR;
     }
 
-    p = ngx_pnalloc(ev->pool, ngx_sip_respond_size(msg));
+    p = ngx_pnalloc(ev->pool, ngx_sip_respond_size(conn, msg));
     if (p == NULL) {
         return NGX_ERROR;
     }
@@ -374,7 +384,7 @@ ngx_sip_server_create(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     server->tag.len = p - server->tag.data;
 
     server->tail.data = p;
-    p = ngx_sip_respond_tail(p, msg);
+    p = ngx_sip_respond_tail(p, conn, msg);
     server->tail.len = p - server->tail.data;
 
     h = ngx_sip_header(msg, NGX_SIP_TIMESTAMP);
@@ -490,7 +500,8 @@ ngx_sip_server_send_trying(ngx_sip_server_t *server, ngx_fed_link_t *link)
 static void
 ngx_sip_server_expire(ngx_fed_timers_t *timers, ngx_fed_timer_t *timer)
 {
-    ngx_str_t          tail;
+    u_char             buf[NGX_SIP_TAIL_LEN], *p;
+    ngx_str_t          tail, reason;
     ngx_sip_server_t  *server;
 
     server = (ngx_sip_server_t *)
@@ -501,8 +512,15 @@ ngx_sip_server_expire(ngx_fed_timers_t *timers, ngx_fed_timer_t *timer)
                   "answered by 504", &server->event->to.domain,
                   timers->length);
 
-    ngx_str_set(&tail, "Server Time-out" CRLF
-                       "Content-Length: 0" CRLF CRLF);
+    ngx_str_set(&reason, "Server Time-out");
+
+    p = ngx_sprintf(buf, "%V" CRLF, &reason);
+    p = ngx_sip_diagnose(p, server->ctx, server->event->from_domain, 504,
+                         &reason);
+    p = ngx_sprintf(p, "Content-Length: 0" CRLF CRLF);
+
+    tail.data = buf;
+    tail.len = p - buf;
 
     ngx_sip_server_final(server, 504, &tail);
 }
@@ -516,7 +534,6 @@ ngx_sip_server_done(ngx_fed_event_t *ev)
     u_char             buf[NGX_SIP_TAIL_LEN];
     ngx_str_t          tail;
     ngx_uint_t         status;
-    ngx_sip_conn_t    *conn;
     ngx_sip_server_t  *server;
 
     server = ev->source_data;
@@ -540,7 +557,35 @@ ngx_sip_server_done(ngx_fed_event_t *ev)
         }
     }
 
-    ngx_sip_server_release(server);
+    ngx_sip_server_end(ev);
+}
+
+
+/*
+ * Sends a 200 to an INVITE, or sends it again (RFC 3261, 13.3.1.4).  The tail
+ * is the status line from the reason on, and what follows CSeq.
+ */
+
+void
+ngx_sip_server_accept(ngx_sip_server_t *server, ngx_str_t *tail)
+{
+    if (server->answered) {
+        ngx_sip_server_send(server, 200, tail);
+        return;
+    }
+
+    ngx_sip_server_final(server, 200, tail);
+}
+
+
+/* The end of a transaction that was answered; its event goes next. */
+
+void
+ngx_sip_server_end(ngx_fed_event_t *ev)
+{
+    ngx_sip_conn_t  *conn;
+
+    ngx_sip_server_release(ev->source_data);
 
     if (ev->link) {
         conn = ev->link->data;
@@ -559,15 +604,28 @@ static void
 ngx_sip_server_final(ngx_sip_server_t *server, ngx_uint_t status,
     ngx_str_t *tail)
 {
-    u_char          *p;
-    size_t           size;
-    ngx_str_t        rest, data;
-    ngx_fed_link_t  *link;
-
     server->answered = 1;
 
     ngx_fed_timers_del(&server->ctx->trying, &server->trying);
     ngx_fed_timers_del(&server->ctx->expire, &server->expire);
+
+    ngx_sip_server_send(server, status, tail);
+
+    ngx_queue_remove(&server->known.queue);
+    server->known.queue.next = NULL;
+
+    ngx_sip_server_remember(server->ctx, &server->known.key, status, tail);
+}
+
+
+static void
+ngx_sip_server_send(ngx_sip_server_t *server, ngx_uint_t status,
+    ngx_str_t *tail)
+{
+    u_char          *p;
+    size_t           size;
+    ngx_str_t        rest, data;
+    ngx_fed_link_t  *link;
 
     size = sizeof("SIP/2.0 200 ") + tail->len + server->head.len
            + server->tag.len + server->tail.len;
@@ -592,11 +650,6 @@ ngx_sip_server_final(ngx_sip_server_t *server, ngx_uint_t status,
             ngx_sip_reply(server, &data);
         }
     }
-
-    ngx_queue_remove(&server->known.queue);
-    server->known.queue.next = NULL;
-
-    ngx_sip_server_remember(server->ctx, &server->known.key, status, tail);
 }
 
 
@@ -718,7 +771,7 @@ ngx_sip_server_tail(ngx_fed_event_t *ev, u_char *dst, ngx_str_t *tail)
 {
     u_char             *p;
     size_t              len;
-    ngx_str_t           contact;
+    ngx_str_t           contact, reason;
     ngx_uint_t          status, retry_after;
     ngx_fed_outcome_t  *outcome;
 
@@ -741,12 +794,16 @@ ngx_sip_server_tail(ngx_fed_event_t *ev, u_char *dst, ngx_str_t *tail)
 
     if (len) {
         p += len;
-        *p++ = CR;
-        *p++ = LF;
 
     } else {
-        p = ngx_sprintf(p, "%V" CRLF, ngx_fed_error_reason(status));
+        p = ngx_sprintf(p, "%V", ngx_fed_error_reason(status));
     }
+
+    reason.data = dst;
+    reason.len = p - dst;
+
+    *p++ = CR;
+    *p++ = LF;
 
     if (contact.len) {
         p = ngx_sprintf(p, "Contact: <%V>" CRLF, &contact);
@@ -773,6 +830,9 @@ ngx_sip_server_tail(ngx_fed_event_t *ev, u_char *dst, ngx_str_t *tail)
     if (retry_after) {
         p = ngx_sprintf(p, "Retry-After: %ui" CRLF, retry_after);
     }
+
+    p = ngx_sip_diagnose(p, ev->conf->sip_data, ev->from_domain, status,
+                         &reason);
 
     p = ngx_cpymem(p, "Content-Length: 0" CRLF CRLF,
                    sizeof("Content-Length: 0" CRLF CRLF) - 1);
@@ -801,7 +861,7 @@ ngx_sip_server_contact(ngx_fed_event_t *ev, ngx_str_t *contact)
         return rc;
     }
 
-    if (ngx_fed_address_sip_size(&addr) > NGX_SIP_TAIL_LEN / 2) {
+    if (ngx_fed_address_sip_size(&addr) > NGX_SIP_CONTACT_LEN) {
         return NGX_DECLINED;
     }
 

@@ -21,6 +21,8 @@
 
 
 static ngx_int_t ngx_sip_simple_init(ngx_sip_ctx_t *ctx, ngx_sip_rows_t *rows);
+static ngx_int_t ngx_sip_simple_header(ngx_sip_ctx_t *ctx, ngx_sip_msg_t *msg,
+    ngx_fed_event_t *ev);
 static ngx_int_t ngx_sip_simple_content(ngx_sip_msg_t *msg,
     ngx_fed_event_t *ev, ngx_sip_media_t *media, ngx_sip_refusal_t *refusal);
 static ngx_int_t ngx_sip_simple_part(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
@@ -45,7 +47,6 @@ static ngx_int_t ngx_sip_simple_write(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
 static ngx_int_t ngx_sip_simple_request(ngx_sip_ctx_t *ctx,
     ngx_fed_event_t *ev, ngx_sip_client_t *client, const char *type,
     const ngx_str_t *content);
-static u_char *ngx_sip_simple_optional(u_char *p, ngx_fed_event_t *ev);
 static void ngx_sip_simple_composing(ngx_fed_event_t *ev);
 static void ngx_sip_simple_composed(ngx_sip_client_t *client,
     ngx_fed_outcome_t *outcome, ngx_sip_msg_t *msg);
@@ -57,8 +58,14 @@ const ngx_sip_dialect_t  ngx_sip_dialect_simple = {
     ngx_sip_simple_write,
     ngx_sip_peer_send,
     NULL,
+    NULL,
+    NULL,
     ngx_sip_simple_composing,
+    NULL,
+    NULL,
+    &ngx_sip_presence_simple,
 
+    NGX_SIP_ALLOW,
     NGX_SIP_ISCOMPOSING_REFRESH,
     NGX_FED_CHATSTATES_OFF,
     1
@@ -82,9 +89,8 @@ ngx_int_t
 ngx_sip_simple_read(ngx_sip_ctx_t *ctx, ngx_sip_msg_t *msg,
     ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal)
 {
-    ngx_int_t          rc;
-    ngx_sip_media_t    media;
-    ngx_sip_header_t  *h;
+    ngx_int_t        rc;
+    ngx_sip_media_t  media;
 
     ev->type = NGX_FED_NORMAL;
 
@@ -97,6 +103,39 @@ ngx_sip_simple_read(ngx_sip_ctx_t *ctx, ngx_sip_msg_t *msg,
     if (rc != NGX_OK || ev->kind == NGX_FED_RECEIPT) {
         return rc;
     }
+
+    return ngx_sip_simple_header(ctx, msg, ev);
+}
+
+
+/*
+ * Fills in an event from the text of a MESSAGE, which is changed, and from its
+ * header.  Returns as read() of a dialect does.
+ */
+
+ngx_int_t
+ngx_sip_simple_fill(ngx_sip_ctx_t *ctx, ngx_sip_msg_t *msg, ngx_str_t *text,
+    ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal)
+{
+    ngx_int_t  rc;
+
+    ev->type = NGX_FED_NORMAL;
+
+    rc = ngx_sip_simple_body(text, ev, refusal);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_sip_simple_header(ctx, msg, ev);
+}
+
+
+static ngx_int_t
+ngx_sip_simple_header(ngx_sip_ctx_t *ctx, ngx_sip_msg_t *msg,
+    ngx_fed_event_t *ev)
+{
+    ngx_sip_header_t  *h;
 
     ev->id.len = msg->call_id.len;
     ev->id.data = ngx_pstrdup(ev->pool, &msg->call_id);
@@ -270,7 +309,7 @@ ngx_sip_simple_text(ngx_fed_event_t *ev, ngx_sip_media_t *media,
     ngx_str_t  text;
 
     if (ngx_sip_is(&media->type, "multipart")) {
-        rc = ngx_sip_multipart(media, body, &text);
+        rc = ngx_sip_multipart(media, body, ngx_sip_media_is_text, &text);
 
     } else {
         rc = ngx_sip_media_is_text(media) ? NGX_OK : NGX_DECLINED;
@@ -576,7 +615,20 @@ ngx_sip_simple_request(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
 }
 
 
-static u_char *
+/* Returns what ngx_sip_simple_optional() writes at most. */
+
+size_t
+ngx_sip_simple_optional_size(ngx_fed_event_t *ev)
+{
+    return sizeof("Subject: " CRLF "Content-Language: " CRLF "Date: " CRLF)
+           + ngx_min(ev->subject.len, NGX_SIP_SUBJECT_LEN)
+           + NGX_SIP_LANGUAGE_LEN + NGX_SIP_DATE_LEN;
+}
+
+
+/* Writes rows for the subject, the language and the time of a message. */
+
+u_char *
 ngx_sip_simple_optional(u_char *p, ngx_fed_event_t *ev)
 {
     size_t   len;
