@@ -34,6 +34,7 @@ my $g = Test::Nginx::Gateway->new($t, zone => '4m', sip => 'dialect=ocs',
 	federation => <<'EOF_', stream => <<"EOF_");
         sip_host gw.test:5071;
         notify_interval 20ms;
+        ocs_pending pending;
 EOF_
     federation other {
         zone other 1m;
@@ -199,7 +200,7 @@ EOF_
 	unlike($n->raw(), qr/^ms-(?!asserted)/mi, 'nothing else of ms-');
 });
 
-case('2.1: INVITE of Skype for Business, its Vias', sub {
+case('2.1: INVITE of Skype for Business, for a call, its Vias', sub {
 	my ($u, $r) = names();
 	my @vias = (
 		'SIP/2.0/TLS 127.0.0.1:5061;branch=z9hG4bK2DA3892F.D0429AA14DA5C5DB;'
@@ -207,21 +208,26 @@ case('2.1: INVITE of Skype for Business, its Vias', sub {
 		'SIP/2.0/TLS 192.168.66.57:37737;ms-received-port=37737;'
 		. 'ms-received-cid=3E8A00');
 
-	my $res = verbatim($g->sip(), <<"EOF_");
+	my $sdp = join("\r\n", 'v=0', 'o=- 0 0 IN IP4 192.168.66.57', 's=session',
+		'c=IN IP4 192.168.66.57', 't=0 0', 'm=audio 5060 RTP/AVP 0', '');
+
+	my $res = verbatim($g->sip(), <<"EOF_", $sdp);
 INVITE sip:$u SIP/2.0
 Record-Route: <sip:pool.s.test:5061;transport=tls;opaque=state:T:F:Ci.R3f0c00;lr;ms-route-sig=AAA>;tag=33080DF1
 Via: $vias[0]
 Max-Forwards: 69
-Content-Length: 0
+Content-Length: @{[length $sdp]}
 Via: $vias[1]
 From: "user1"<sip:$r>;tag=9d5c2a38ba;epid=b84a59c035
 To: <sip:$u>;epid=46c4b2d3ac
 Call-ID: ce878a8bc0ca4c769ca729bc2f56a998
 CSeq: 1 INVITE
 Contact: <sip:$r;opaque=user:epid:hYnsEUpJhlGc0T-xd_I7vAAA;gruu>
+Content-Type: application/sdp
 history-info: <sip:$u>;index=1
 EOF_
 
+	is($res->code(), 488, 'refused');
 	is(join("\n", $res->all('Via')), join("\n", @vias), 'Vias');
 	like($res->header('To'), qr/^<sip:\Q$u\E>;epid=46c4b2d3ac;tag=\w+$/, 'To');
 });
@@ -310,11 +316,11 @@ sub other {
 # sends text with lines that end in LF; the final response
 
 sub verbatim {
-	my ($c, $text) = @_;
+	my ($c, $text, $body) = @_;
 
 	$text =~ s/\n (?=\S)/\n/g;
 	$text =~ s/\n/\r\n/g;
-	$c->send_raw("$text\r\n");
+	$c->send_raw("$text\r\n" . ($body // ''));
 
 	return $c->response(undef, final => 1);
 }
