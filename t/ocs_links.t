@@ -61,7 +61,7 @@ EOF_
     }
 EOF_
 
-$t->plan(9);
+$t->plan(10);
 
 $g->start();
 
@@ -101,6 +101,25 @@ case('5.1: an XMPP user watches', sub {
 	is($m->header('Record-Route'), undef, 'refresh - no Record-Route');
 	is($m->header('Contact'), "<$US>", 'Contact');
 	is($m->header('Route'), undef, 'no Route to ourselves');
+});
+
+case('4.2, 5.1: the route is in the response, not in NOTIFY', sub {
+	my ($u, $r) = names();
+	my @rows = ("<$US;lr>;x=y", '<sip:p.s.test;lr;ms-route-sig=A%2f>;tag=Z');
+	local $hub->{silent} = 1;
+	my $p = $hub->presentity($r, answer => [200, 'Expires: 600',
+		map { "Record-Route: $_" } '<sip:q.s.test;lr>', @rows]);
+	$xmpp->send("<presence type='subscribe' from='$u' to='$r'/>");
+	my $d = $p->subscription();
+	is($d->notified('active', [{ id => 'ID-a', basic => 'open' }])->code(),
+		200, 'NOTIFY');
+	is($hub->told($u), "subscribed $r", 'subscribed');
+
+	$xmpp->send("<presence type='unsubscribe' from='$u' to='$r'/>");
+	my $m = $d->next();
+	is($m->header('Route'), '<sip:p.s.test;lr;ms-route-sig=A%2f>, '
+		. '<sip:q.s.test;lr>', 'Route, without ourselves');
+	like($hub->forgive(), qr/Route/, 'that the scripted side does not expect');
 });
 
 case('5.1: a SIP user watches', sub {
