@@ -366,13 +366,11 @@ typedef struct {
  * NGX_OK, NGX_DECLINED with the refusal filled in, or NGX_ERROR.  write() makes
  * of the event of a transaction the request but for its Via, or that part of it
  * which does not change, and send() sends it, once it has its turn.  session()
- * takes a request that makes an IM session or belongs to one; NULL: there are
- * none.  composing() sends a chat state, if it can be sent at once, and brings
- * about the outcome: see ngx_sip_composing_send().
  * takes a request that makes an IM session or belongs to one, or an ACK; NULL:
  * there are none.  accepted() takes every 2xx to an INVITE, whether or not
  * somebody waits for it.  idle() ends sessions that nobody uses.  composing()
- * sends a chat state and brings about the outcome.
+ * sends a chat state, if it can be sent at once, and brings about the outcome,
+ * or drops it: see ngx_sip_composing_send().
  *
  * hop() takes a request that is for no user, from whom the link is, or returns
  * NGX_DECLINED.  diagnose() writes rows of NGX_SIP_DIAGNOSIS_LEN at most about
@@ -403,6 +401,7 @@ typedef struct {
                                             ngx_str_t *reason);
     const ngx_sip_presence_t     *presence;
 
+    const char                   *allow;     /* row of the methods */
     ngx_uint_t                    refresh;   /* seconds that a chat state of
                                                 composing lasts */
     ngx_uint_t                    chatstates;    /* unless configured */
