@@ -438,7 +438,7 @@ sub _message {
 	my $m = Test::Nginx::SIP::Message->parse($raw);
 
 	if ($self->{strict}) {
-		my $why = $m->check();
+		my $why = $m->check(tls_uri => $self->{tls_uri});
 		$self->_forbidden($why, $raw) if defined $why;
 	}
 
@@ -446,7 +446,9 @@ sub _message {
 	push @{$self->{messages}}, $m;
 
 	if ($m->is_response()) {
-		push @{$self->{responses}}, $m;
+		my $hook = $self->{server} && $self->{server}{on_response};
+		push @{$self->{responses}}, $m
+			unless $hook && $hook->($m, $self);
 		return;
 	}
 
@@ -639,7 +641,7 @@ sub answers {
 # what is wrong with a message of the gateway, or undef
 
 sub check {
-	my ($self) = @_;
+	my ($self, %a) = @_;
 	my $head = $self->{head};
 
 	return 'carriage return or line feed alone'
@@ -659,7 +661,7 @@ sub check {
 		return 'wrong request line' unless $self->{start}
 			=~ m!^[A-Z]+ [a-z][-+.a-z0-9]*:[^\s<>"]+ SIP/2\.0$!i;
 		return 'transport=tls in the request line'
-			if $self->{start} =~ /transport=tls/i;
+			if $self->{start} =~ /transport=tls/i && !$a{tls_uri};
 	}
 
 	my %seen;
@@ -755,7 +757,7 @@ sub _on_accept {
 	my $c = Test::Nginx::SIP->attach($sock,
 		Test::Nginx::SIP::_fields(role => 'server',
 			map { $_ => $self->{$_} } grep { /^SSL_/
-				|| /^(?:strict|host|auto_pong|from)$/ }
+				|| /^(?:strict|host|auto_pong|from|tls_uri)$/ }
 			keys %$self),
 		use_tls => $self->{use_tls});
 
