@@ -612,8 +612,11 @@ sub _judge_contact {
 sub is_gateway_route {
 	my ($self, $value) = @_;
 
-	return $value =~ /^<sip:\Q$self->{gateway}\E(?::\d+)?((?:;[^>]*)?)>/
-		&& $1 =~ /;transport=tls(?:;|$)/ && $1 =~ /;lr(?:;|$)/;
+	my ($params) = $value
+		=~ /^<sip:\Q$self->{gateway}\E(?::\d+)?((?:;[^>]*)?)>/
+		or return 0;
+
+	return $params =~ /;transport=tls(?:;|$)/ && $params =~ /;lr(?:;|$)/;
 }
 
 # ocs-wire 2.2: text/plain, and only what is read

@@ -471,7 +471,7 @@ sub auto_answer {
 
 	$auto = $self->{auto} unless defined $auto;
 	return unless defined $auto;
-	return if $m->method() eq 'ACK';
+	return if $m->method() eq 'ACK' && ref $auto ne 'CODE';
 
 	my ($code, @more);
 
