@@ -57,6 +57,7 @@ static ngx_fed_conf_t *ngx_xmpp_sip_create_federation(ngx_conf_t *cf,
 static char *ngx_xmpp_sip_init_federation(ngx_conf_t *cf, ngx_fed_conf_t *fcf);
 static void ngx_xmpp_sip_init_limits(ngx_fed_conf_t *fcf);
 static void ngx_xmpp_sip_init_presence(ngx_fed_conf_t *fcf);
+static ngx_int_t ngx_xmpp_sip_check_types(ngx_str_t *types);
 static ngx_ssl_t *ngx_xmpp_sip_create_ssl(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
     ngx_uint_t certificate);
 static char *ngx_xmpp_sip_init_host(ngx_conf_t *cf, ngx_fed_conf_t *fcf);
@@ -354,6 +355,12 @@ static ngx_command_t  ngx_xmpp_sip_commands[] = {
     ngx_xmpp_sip_num("user_contacts", user_contacts, ngx_xmpp_sip_positive),
     ngx_xmpp_sip_num("domain_subscriptions", domain_subscriptions,
                      ngx_xmpp_sip_positive),
+
+    ngx_xmpp_sip_msec("invite_timeout", invite_timeout),
+    ngx_xmpp_sip_msec("session_timeout", session_timeout),
+    ngx_xmpp_sip_num("sessions", sessions, ngx_xmpp_sip_positive),
+    ngx_xmpp_sip_command("ocs_accept_types", NGX_CONF_TAKE1,
+                         ngx_conf_set_str_slot, ocs_accept_types, NULL),
 
       ngx_null_command
 };
@@ -821,6 +828,10 @@ ngx_xmpp_sip_create_federation(ngx_conf_t *cf, ngx_str_t *name)
     fcf->user_contacts = NGX_CONF_UNSET_UINT;
     fcf->domain_subscriptions = NGX_CONF_UNSET_UINT;
 
+    fcf->invite_timeout = NGX_CONF_UNSET_MSEC;
+    fcf->session_timeout = NGX_CONF_UNSET_MSEC;
+    fcf->sessions = NGX_CONF_UNSET_UINT;
+
     if (ngx_array_init(&fcf->domains, cf->pool, 8, sizeof(ngx_fed_domain_t *))
         != NGX_OK
         || ngx_array_init(&fcf->denied, cf->pool, 4, sizeof(ngx_fed_domain_t *))
@@ -860,6 +871,25 @@ ngx_xmpp_sip_init_federation(ngx_conf_t *cf, ngx_fed_conf_t *fcf)
                       "%s:%ui must be 1s at least, not less than "
                       "\"subscription_min\", which is 1h at most, and not "
                       "more than \"subscription_max\"",
+                      &fcf->name, fcf->file, fcf->line);
+        return NGX_CONF_ERROR;
+    }
+
+    if (fcf->invite_timeout < 1000
+        || fcf->session_timeout < 2 * fcf->invite_timeout)
+    {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"invite_timeout\" of federation \"%V\" in %s:%ui "
+                      "must be 1s at least, and \"session_timeout\" twice "
+                      "that", &fcf->name, fcf->file, fcf->line);
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_xmpp_sip_check_types(&fcf->ocs_accept_types) != NGX_OK) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"ocs_accept_types\" of federation \"%V\" in %s:%ui "
+                      "must be media types with blanks between them, "
+                      "\"text/plain\" among them",
                       &fcf->name, fcf->file, fcf->line);
         return NGX_CONF_ERROR;
     }
@@ -1009,6 +1039,54 @@ ngx_xmpp_sip_init_presence(ngx_fed_conf_t *fcf)
     ngx_conf_init_uint_value(fcf->user_watchers, 2000);
     ngx_conf_init_uint_value(fcf->user_contacts, 2000);
     ngx_conf_init_uint_value(fcf->domain_subscriptions, 100000);
+
+    ngx_conf_init_msec_value(fcf->invite_timeout, 60000);
+    ngx_conf_init_msec_value(fcf->session_timeout, 900000);
+    ngx_conf_init_uint_value(fcf->sessions, 10000);
+
+    if (fcf->ocs_accept_types.data == NULL) {
+        ngx_str_set(&fcf->ocs_accept_types, "text/plain");
+    }
+}
+
+
+/* They stand in a line of a session description. */
+
+static ngx_int_t
+ngx_xmpp_sip_check_types(ngx_str_t *types)
+{
+    size_t      i, start;
+    ngx_uint_t  plain, slash;
+
+    plain = 0;
+    slash = 0;
+    start = 0;
+
+    for (i = 0; i <= types->len; i++) {
+
+        if (i < types->len && types->data[i] != ' ') {
+
+            if (types->data[i] < ' ' || types->data[i] >= 0x7f) {
+                return NGX_ERROR;
+            }
+
+            slash += (types->data[i] == '/');
+            continue;
+        }
+
+        if (slash != 1) {
+            return NGX_ERROR;
+        }
+
+        plain |= (i - start == sizeof("text/plain") - 1
+                  && ngx_memcmp(types->data + start, "text/plain", i - start)
+                     == 0);
+
+        start = i + 1;
+        slash = 0;
+    }
+
+    return plain ? NGX_OK : NGX_ERROR;
 }
 
 

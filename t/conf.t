@@ -45,7 +45,7 @@ my $certs = "ssl_certificate $d/gw.crt; ssl_certificate_key $d/gw.key;";
 
 my @times = qw/subscription_expires subscription_min subscription_max
 	notify_interval notify_timeout poll_wait presence_idle subscribe_interval
-	denial_time resubscribe_delay/;
+	denial_time resubscribe_delay invite_timeout session_timeout/;
 
 my $expires = qr/"subscription_expires" of federation "f" in \S+:\d+ must be/;
 my $same = qr/the same path name "\S+\/a" used in \S+:\d+ and in/;
@@ -110,6 +110,9 @@ my @good = (
 		. 'resubscribe_delay 10s 30m; refresh_rate 50r/s; '
 		. 'pair_dialogs 64; user_watchers 10; user_contacts 10; '
 		. 'domain_subscriptions 1000;')],
+	['sessions', fed("$zone sip_domain s.test home server=127.0.0.1 "
+		. 'dialect=ocs; invite_timeout 1s; session_timeout 2s; '
+		. 'sessions 1; ocs_accept_types "text/html text/plain";')],
 	['short subscriptions', fed("$zone $home subscription_expires 1s;")],
 	['long subscriptions', fed("$zone $home subscription_expires 7d;")],
 	['the greatest subscription_min', fed("$zone $home "
@@ -293,6 +296,17 @@ my @bad = (
 		["$_ many", fed("$zone $home $_ many;"),
 		qr/"$_" directive invalid number/] }
 		qw/user_watchers user_contacts domain_subscriptions/),
+	['invite_timeout under 1s', fed("$zone $home invite_timeout 999ms;"),
+		qr/"invite_timeout" of federation "f" in .*:\d+ must be 1s/],
+	['session_timeout under two invite_timeouts', fed("$zone $home "
+		. 'invite_timeout 10s; session_timeout 19s;'),
+		qr/and "session_timeout" twice that/],
+	(map { ["ocs_accept_types $_", fed("$zone $home ocs_accept_types $_;"),
+		qr/"ocs_accept_types" of federation "f" in .*:\d+ must be media/] }
+		'""', 'text/html', '"text/plain\ntext/html"', '"text/plain "',
+		'"text/plain text"'),
+	['sessions 0', fed("$zone $home sessions 0;"),
+		qr/value must be between 1 and 1000000/],
 	(map { ["$_ soon", fed("$zone $home $_ soon;"),
 		qr/"$_" directive invalid value/] } @times),
 	(map { ["$_ twice", fed("$zone $home $_ 600s;\n$_ 600s;"),
@@ -301,7 +315,8 @@ my @bad = (
 		. 'refresh_rate 1r/s;'), qr/"refresh_rate" directive is duplicate/],
 	(map { ["$_ twice", fed("$zone $home $_ 8; $_ 8;"),
 		qr/"$_" directive is duplicate/] }
-		qw/pair_dialogs user_watchers user_contacts domain_subscriptions/),
+		qw/pair_dialogs user_watchers user_contacts domain_subscriptions
+		sessions/),
 	['poll_wait without a value', fed("$zone $home poll_wait;"),
 		qr/invalid number of arguments in "poll_wait" directive/],
 	['state twice', fed("$zone $home state a; state b;"),

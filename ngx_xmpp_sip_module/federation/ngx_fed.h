@@ -21,6 +21,7 @@
 #include "ngx_fed_event.h"
 #include "ngx_fed_domain.h"
 #include "ngx_fed_watch.h"
+#include "ngx_fed_session.h"
 #include "ngx_fed_zone.h"
 #include "ngx_fed_roster.h"
 #include "ngx_fed_state.h"

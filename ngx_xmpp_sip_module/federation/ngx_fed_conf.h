@@ -126,6 +126,13 @@ struct ngx_fed_conf_s {
     ngx_uint_t                    user_contacts;
     ngx_uint_t                    domain_subscriptions;
 
+    /* IM sessions */
+
+    ngx_msec_t                    invite_timeout;
+    ngx_msec_t                    session_timeout;
+    ngx_uint_t                    sessions;            /* in the zone */
+    ngx_str_t                     ocs_accept_types;
+
     /* a worker's own, from init_process */
 
     ngx_cycle_t                  *cycle;

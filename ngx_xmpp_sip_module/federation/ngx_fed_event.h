@@ -138,7 +138,7 @@ struct ngx_fed_event_s {
  * id it is an answer.  SIP has changed(): what a SIP user sees of an XMPP user
  * has changed, or, with a reason, he sees it no longer; subscribe(): an XMPP
  * user watches a SIP user, and there is no dialog; due(): a time that was set
- * for a dialog has come.
+ * for a dialog has come; idle(): sessions that nobody used may end.
  */
 
 struct ngx_fed_leg_s {
@@ -169,6 +169,7 @@ struct ngx_fed_leg_s {
                                           ngx_fed_pair_t *pair);
     void                        (*due)(ngx_fed_conf_t *fcf,
                                           ngx_fed_key_t *id, uint64_t tag);
+    void                        (*idle)(ngx_fed_conf_t *fcf);
 };
 
 

@@ -588,39 +588,18 @@ ngx_int_t
 ngx_fed_dialog_set_texts(ngx_fed_conf_t *fcf, ngx_fed_dialog_t *dialog,
     ngx_str_t *texts)
 {
-    u_char      *p, *old;
-    size_t       size;
-    ngx_uint_t   i;
+    u_char  *text;
 
-    size = 0;
-
-    for (i = 0; i < NGX_FED_TEXTS; i++) {
-        size += texts[i].len;
-    }
-
-    if (size > 65535) {
+    text = ngx_fed_texts_pack(fcf, texts, dialog->len);
+    if (text == NULL) {
         return NGX_ERROR;
     }
 
-    p = ngx_fed_zone_alloc(fcf, ngx_max(size, 1));
-    if (p == NULL) {
-        return NGX_ERROR;
+    if (dialog->text) {
+        ngx_fed_zone_free(fcf, dialog->text);
     }
 
-    old = dialog->text;
-    dialog->text = p;
-
-    for (i = 0; i < NGX_FED_TEXTS; i++) {
-        dialog->len[i] = (uint16_t) texts[i].len;
-
-        if (texts[i].len) {
-            p = ngx_cpymem(p, texts[i].data, texts[i].len);
-        }
-    }
-
-    if (old) {
-        ngx_fed_zone_free(fcf, old);
-    }
+    dialog->text = text;
 
     ngx_fed_watch_changed(fcf);
 
@@ -633,15 +612,62 @@ ngx_fed_dialog_set_texts(ngx_fed_conf_t *fcf, ngx_fed_dialog_t *dialog,
 void
 ngx_fed_dialog_texts(ngx_fed_dialog_t *dialog, ngx_str_t *texts)
 {
-    u_char      *p;
+    ngx_fed_texts_unpack(dialog->text, dialog->len, texts);
+}
+
+
+/*
+ * Copies NGX_FED_TEXTS texts into the zone, which is locked, and sets their
+ * lengths.  Returns NULL, and sets none, if it is full.
+ */
+
+u_char *
+ngx_fed_texts_pack(ngx_fed_conf_t *fcf, ngx_str_t *texts, uint16_t *len)
+{
+    u_char      *p, *text;
+    size_t       size;
     ngx_uint_t   i;
 
-    p = dialog->text;
+    size = 0;
 
     for (i = 0; i < NGX_FED_TEXTS; i++) {
-        texts[i].data = p;
-        texts[i].len = dialog->len[i];
-        p += texts[i].len;
+        size += texts[i].len;
+    }
+
+    if (size > 65535) {
+        return NULL;
+    }
+
+    text = ngx_fed_zone_alloc(fcf, ngx_max(size, 1));
+    if (text == NULL) {
+        return NULL;
+    }
+
+    p = text;
+
+    for (i = 0; i < NGX_FED_TEXTS; i++) {
+        len[i] = (uint16_t) texts[i].len;
+
+        if (texts[i].len) {
+            p = ngx_cpymem(p, texts[i].data, texts[i].len);
+        }
+    }
+
+    return text;
+}
+
+
+/* Sets the texts to slices of what was packed. */
+
+void
+ngx_fed_texts_unpack(u_char *text, uint16_t *len, ngx_str_t *texts)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_FED_TEXTS; i++) {
+        texts[i].data = text;
+        texts[i].len = len[i];
+        text += len[i];
     }
 }
 

@@ -164,6 +164,9 @@ ngx_fed_dialog_t *ngx_fed_dialog_add(ngx_fed_conf_t *fcf,
 ngx_int_t ngx_fed_dialog_set_texts(ngx_fed_conf_t *fcf,
     ngx_fed_dialog_t *dialog, ngx_str_t *texts);
 void ngx_fed_dialog_texts(ngx_fed_dialog_t *dialog, ngx_str_t *texts);
+u_char *ngx_fed_texts_pack(ngx_fed_conf_t *fcf, ngx_str_t *texts,
+    uint16_t *len);
+void ngx_fed_texts_unpack(u_char *text, uint16_t *len, ngx_str_t *texts);
 ngx_fed_dialog_t *ngx_fed_watch_live(ngx_fed_watch_t *watch);
 ngx_fed_dialog_t *ngx_fed_dialog_find(ngx_fed_watch_t *watch, uint64_t tag);
 ngx_fed_dialog_t *ngx_fed_dialog_lookup(ngx_fed_conf_t *fcf, ngx_fed_key_t *id,

@@ -87,6 +87,8 @@ typedef struct {
     ngx_fed_watches_t             watches;
     ngx_msec_t                    turn;          /* of the next refresh */
 
+    ngx_fed_sessions_t            sessions;
+
     ngx_atomic_t                  counts[NGX_FED_KINDS][2][NGX_FED_COUNTS];
 
     ngx_fed_slot_t                slots[NGX_FED_SLOTS];
@@ -244,6 +246,8 @@ ngx_fed_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     ngx_rbtree_init(&zone->pairs, &zone->pairs_sentinel,
                     ngx_rbtree_insert_value);
     ngx_queue_init(&zone->lru);
+
+    ngx_fed_sessions_init(&zone->sessions);
 
     /* higher than those that were drawn before a restart */
 
@@ -1415,6 +1419,17 @@ ngx_fed_zone_watches(ngx_fed_conf_t *fcf)
 }
 
 
+ngx_fed_sessions_t *
+ngx_fed_zone_sessions(ngx_fed_conf_t *fcf)
+{
+    ngx_fed_zone_ctx_t  *ctx;
+
+    ctx = fcf->zone_data;
+
+    return &ctx->zone->sessions;
+}
+
+
 /*
  * Sets when something in the zone, which is locked, is due: some worker will
  * take it, this one unless it ends meanwhile.
@@ -1468,6 +1483,8 @@ ngx_fed_zone_sweep_handler(ngx_event_t *ev)
     /* so that it is a timer that is set which what is due may advance */
 
     ngx_add_timer(ev, NGX_FED_SWEEP);
+
+    fcf->sip->idle(fcf);
 
     for (n = 0; n < NGX_FED_SWEEP_MAX; n++) {
 

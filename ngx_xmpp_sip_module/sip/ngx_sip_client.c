@@ -16,6 +16,8 @@
 #define NGX_SIP_CLIENT_POOL  1024
 
 
+static ngx_sip_pair_t *ngx_sip_pair_find(ngx_sip_ctx_t *ctx,
+    ngx_fed_key_t *key);
 static ngx_sip_pair_t *ngx_sip_pair_get(ngx_sip_ctx_t *ctx,
     ngx_fed_event_t *ev);
 static void ngx_sip_pair_next(ngx_sip_ctx_t *ctx, ngx_sip_pair_t *pair);
@@ -24,8 +26,14 @@ static void ngx_sip_client_event(ngx_sip_client_t *client,
     ngx_fed_outcome_t *outcome, ngx_sip_msg_t *msg);
 static void ngx_sip_client_timeout(ngx_fed_timers_t *timers,
     ngx_fed_timer_t *timer);
-static void ngx_sip_client_finish(ngx_sip_client_t *client,
-    ngx_fed_outcome_t *outcome, ngx_sip_msg_t *msg);
+static ngx_int_t ngx_sip_client_put(ngx_sip_client_t *client,
+    ngx_sip_conn_t *conn);
+static ngx_int_t ngx_sip_client_invited(ngx_sip_conn_t *conn,
+    ngx_sip_msg_t *msg, ngx_fed_id_t *id);
+static void ngx_sip_client_provisional(ngx_sip_ctx_t *ctx, ngx_fed_id_t *id);
+static void ngx_sip_client_ack(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
+static u_char *ngx_sip_client_rows(u_char *p, ngx_sip_msg_t *msg,
+    ngx_sip_header_e id, const char *name);
 static void ngx_sip_client_foreign(ngx_sip_conn_t *conn, ngx_str_t *domain);
 static void ngx_sip_client_outcome(ngx_sip_msg_t *msg, u_char *text,
     ngx_fed_outcome_t *outcome);
@@ -169,22 +177,39 @@ ngx_sip_client_event(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome,
 
 
 static ngx_sip_pair_t *
-ngx_sip_pair_get(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev)
+ngx_sip_pair_find(ngx_sip_ctx_t *ctx, ngx_fed_key_t *key)
 {
     ngx_queue_t     *q, *bucket;
-    ngx_fed_key_t    key;
     ngx_sip_pair_t  *pair;
 
-    key = ngx_sip_pair_key(ctx, &ev->from, &ev->to);
-    bucket = ngx_sip_bucket(ctx->pairs, &key);
+    bucket = ngx_sip_bucket(ctx->pairs, key);
 
     for (q = ngx_queue_head(bucket); q != bucket; q = ngx_queue_next(q)) {
 
         pair = ngx_queue_data(q, ngx_sip_pair_t, queue);
 
-        if (ngx_fed_key_equal(&pair->key, &key)) {
+        if (ngx_fed_key_equal(&pair->key, key)) {
             return pair;
         }
+    }
+
+    return NULL;
+}
+
+
+static ngx_sip_pair_t *
+ngx_sip_pair_get(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev)
+{
+    ngx_queue_t     *q;
+    ngx_fed_key_t    key;
+    ngx_sip_pair_t  *pair;
+
+    key = ngx_sip_pair_key(ctx, &ev->from, &ev->to);
+
+    pair = ngx_sip_pair_find(ctx, &key);
+
+    if (pair) {
+        return pair;
     }
 
     if (!ngx_queue_empty(&ctx->free_pairs)) {
@@ -205,9 +230,63 @@ ngx_sip_pair_get(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev)
     pair->advancing = 0;
 
     ngx_queue_init(&pair->waiting);
-    ngx_queue_insert_head(bucket, &pair->queue);
+    ngx_queue_insert_head(ngx_sip_bucket(ctx->pairs, &key), &pair->queue);
 
     return pair;
+}
+
+
+/* Tells whether messages of this user to that one are on their way. */
+
+ngx_uint_t
+ngx_sip_client_pair_busy(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev)
+{
+    ngx_fed_key_t  key;
+
+    key = ngx_sip_pair_key(ctx, &ev->from, &ev->to);
+
+    return ngx_sip_pair_find(ctx, &key) != NULL;
+}
+
+
+/*
+ * What became of the request of a pair becomes of all that wait behind it,
+ * too.
+ */
+
+void
+ngx_sip_client_pair_fail(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome)
+{
+    ngx_uint_t         advancing;
+    ngx_queue_t       *q;
+    ngx_sip_ctx_t     *ctx;
+    ngx_sip_pair_t    *pair;
+    ngx_sip_client_t  *next;
+
+    ctx = client->ctx;
+    pair = client->pair;
+
+    /* the next one has no turn */
+
+    advancing = pair->advancing;
+    pair->advancing = 1;
+
+    client->retry = NULL;
+    ngx_sip_client_finish(client, outcome, NULL);
+
+    while (!ngx_queue_empty(&pair->waiting)) {
+
+        q = ngx_queue_head(&pair->waiting);
+        next = ngx_queue_data(q, ngx_sip_client_t, list);
+
+        next->retry = NULL;
+        ngx_sip_client_finish(next, outcome, NULL);
+    }
+
+    if (!advancing) {
+        pair->advancing = 0;
+        ngx_sip_pair_next(ctx, pair);
+    }
 }
 
 
@@ -261,6 +340,50 @@ ngx_sip_pair_next(ngx_sip_ctx_t *ctx, ngx_sip_pair_t *pair)
 void
 ngx_sip_client_write(ngx_sip_client_t *client, ngx_sip_conn_t *conn)
 {
+    ngx_sip_ctx_t  *ctx;
+
+    ctx = client->ctx;
+
+    if (ngx_sip_client_put(client, conn) != NGX_OK) {
+        ngx_sip_client_fail(client, NGX_FED_NO_LINK, NULL);
+        return;
+    }
+
+    client->conn = conn;
+
+    ngx_queue_insert_tail(&conn->clients, &client->list);
+    ngx_queue_insert_head(&ctx->clients[client->seq & (NGX_SIP_BUCKETS - 1)],
+                          &client->queue);
+
+    ngx_fed_timers_add(&ctx->timer_f, &client->timer);
+
+    conn->used = ngx_current_msec;
+
+    if (conn->nclients++ == 0) {
+        ngx_sip_conn_settle(conn);
+    }
+}
+
+
+/*
+ * Writes a request that gets no response, which is an ACK (RFC 3261,
+ * 13.2.2.4), and drops it.
+ */
+
+void
+ngx_sip_client_post(ngx_sip_client_t *client, ngx_sip_conn_t *conn)
+{
+    (void) ngx_sip_client_put(client, conn);
+
+    conn->used = ngx_current_msec;
+
+    ngx_destroy_pool(client->pool);
+}
+
+
+static ngx_int_t
+ngx_sip_client_put(ngx_sip_client_t *client, ngx_sip_conn_t *conn)
+{
     u_char         *p;
     ngx_str_t      *via;
     ngx_sip_ctx_t  *ctx;
@@ -272,8 +395,7 @@ ngx_sip_client_write(ngx_sip_client_t *client, ngx_sip_conn_t *conn)
                              client->line.len + via->len + NGX_FED_ID_LEN
                              + sizeof(";alias" CRLF) + client->rest.len);
     if (p == NULL) {
-        ngx_sip_client_fail(client, NGX_FED_NO_LINK, NULL);
-        return;
+        return NGX_ERROR;
     }
 
     client->seq = ngx_fed_id_next(ctx->conf);
@@ -293,19 +415,70 @@ ngx_sip_client_write(ngx_sip_client_t *client, ngx_sip_conn_t *conn)
 
     ngx_fed_link_commit(conn->link, p);
 
-    client->conn = conn;
+    return NGX_OK;
+}
 
-    ngx_queue_insert_tail(&conn->clients, &client->list);
-    ngx_queue_insert_head(&ctx->clients[client->seq & (NGX_SIP_BUCKETS - 1)],
-                          &client->queue);
 
-    ngx_fed_timers_add(&ctx->timer_f, &client->timer);
+/*
+ * Cancels an INVITE that nobody has answered finally, once it was answered
+ * provisionally (RFC 3261, 9.1).
+ */
 
-    conn->used = ngx_current_msec;
+void
+ngx_sip_client_cancel(ngx_sip_client_t *client)
+{
+    u_char          *p, *end;
+    ngx_str_t       *via;
+    ngx_sip_ctx_t   *ctx;
+    ngx_sip_conn_t  *conn;
 
-    if (conn->nclients++ == 0) {
-        ngx_sip_conn_settle(conn);
+    static const char  cseq[] = CRLF "CSeq: ";
+
+    ctx = client->ctx;
+    conn = client->conn;
+
+    if (conn == NULL || !client->proceeding) {
+        return;
     }
+
+    /* Max-Forwards, Route, From, To and Call-ID are the same */
+
+    end = ngx_strnstr(client->rest.data, (char *) cseq, client->rest.len);
+
+    if (end == NULL) {
+        return;
+    }
+
+    via = conn->link->secure ? &ctx->via_tls : &ctx->via_tcp;
+
+    p = ngx_fed_link_reserve(conn->link,
+                             client->line.len + via->len + NGX_FED_ID_LEN
+                             + client->rest.len
+                             + sizeof(";alias" CRLF "CSeq:  CANCEL" CRLF
+                                      "Content-Length: 0" CRLF CRLF)
+                             + NGX_INT32_LEN);
+    if (p == NULL) {
+        return;
+    }
+
+    p = ngx_cpymem(p, "CANCEL", sizeof("CANCEL") - 1);
+    p = ngx_cpymem(p, client->line.data + sizeof("INVITE") - 1,
+                   client->line.len - (sizeof("INVITE") - 1));
+    p = ngx_cpymem(p, via->data, via->len);
+    p = ngx_fed_id_text(ctx->conf, p, client->seq);
+
+    if (conn->link->secure) {
+        p = ngx_cpymem(p, ";alias", sizeof(";alias") - 1);
+    }
+
+    *p++ = CR;
+    *p++ = LF;
+
+    p = ngx_cpymem(p, client->rest.data, end - client->rest.data);
+    p = ngx_sprintf(p, "%s%uD CANCEL" CRLF "Content-Length: 0" CRLF CRLF, cseq,
+                    client->cseq);
+
+    ngx_fed_link_commit(conn->link, p);
 }
 
 
@@ -394,7 +567,7 @@ ngx_sip_client_detach(ngx_sip_client_t *client)
 
 /* The end of a transaction, wherever it is; its memory goes. */
 
-static void
+void
 ngx_sip_client_finish(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome,
     ngx_sip_msg_t *msg)
 {
@@ -418,6 +591,10 @@ ngx_sip_client_finish(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome,
 
     } else {
         ngx_sip_client_detach(client);
+    }
+
+    if (client->retry && client->retry(client, outcome) == NGX_OK) {
+        return;
     }
 
     client->handler(client, outcome, msg);
@@ -515,6 +692,12 @@ ngx_sip_client_response(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
         return;
     }
 
+    if (ngx_sip_is(&msg->cseq_method, "INVITE")
+        && ngx_sip_client_invited(conn, msg, &id) != NGX_OK)
+    {
+        return;
+    }
+
     if (msg->status < 200) {
         return;
     }
@@ -556,6 +739,149 @@ ngx_sip_client_response(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     }
 
     ngx_sip_client_finish(client, &outcome, msg);
+}
+
+
+/*
+ * What is done with a response to an INVITE, whether or not somebody waits for
+ * it (RFC 3261, 13.2.2, 17.1.1).  Returns NGX_DECLINED if that is all.
+ */
+
+static ngx_int_t
+ngx_sip_client_invited(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    ngx_fed_id_t *id)
+{
+    u_char                    host[NGX_FED_DOMAIN_MAX];
+    ngx_str_t                 name;
+    ngx_sip_uri_t             uri;
+    ngx_fed_domain_t         *domain;
+    const ngx_sip_dialect_t  *dialect;
+
+    if (ngx_sip_uri(&msg->to.uri, &uri) != NGX_OK || uri.host.len == 0
+        || uri.host.len > sizeof(host))
+    {
+        return NGX_DECLINED;
+    }
+
+    ngx_strlow(host, uri.host.data, uri.host.len);
+
+    name.data = host;
+    name.len = uri.host.len;
+
+    domain = ngx_fed_domain_find(conn->ctx->conf, &name);
+
+    if (!(conn->dialled && conn->peer
+          && ngx_fed_str_equal(&conn->peer->sn.str, &name))
+        && ngx_sip_identity_check(conn, &name, domain))
+    {
+        ngx_sip_client_foreign(conn, &name);
+        return NGX_DECLINED;
+    }
+
+    if (msg->status < 200) {
+        ngx_sip_client_provisional(conn->ctx, id);
+        return NGX_DECLINED;
+    }
+
+    if (msg->status >= 300) {
+        ngx_sip_client_ack(conn, msg);
+        return NGX_OK;
+    }
+
+    dialect = ngx_sip_dialects[domain->dialect];
+
+    if (dialect->accepted) {
+        dialect->accepted(conn, msg);
+    }
+
+    return NGX_OK;
+}
+
+
+/* It is no longer Timer B that ends the INVITE (RFC 3261, 17.1.1.2). */
+
+static void
+ngx_sip_client_provisional(ngx_sip_ctx_t *ctx, ngx_fed_id_t *id)
+{
+    ngx_sip_client_t  *client;
+
+    if (!ngx_fed_id_mine(ctx->conf, id)) {
+        return;
+    }
+
+    client = ngx_sip_client_find(ctx, id->seq);
+
+    if (client && ngx_sip_is(&client->method, "INVITE")) {
+        client->proceeding = 1;
+        ngx_fed_timers_del(&ctx->timer_f, &client->timer);
+    }
+}
+
+
+/*
+ * RFC 3261, 17.1.1.3: an INVITE of ours has no Route, and its Request-URI is
+ * that of To.
+ */
+
+static void
+ngx_sip_client_ack(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
+{
+    u_char         *p;
+    size_t          size;
+    ngx_str_t      *via;
+    ngx_sip_ctx_t  *ctx;
+
+    ctx = conn->ctx;
+    via = conn->link->secure ? &ctx->via_tls : &ctx->via_tcp;
+
+    size = sizeof("ACK  SIP/2.0" CRLF ";alias" CRLF "Max-Forwards: 70" CRLF
+                  "CSeq:  ACK" CRLF "Content-Length: 0" CRLF CRLF)
+           + msg->to.uri.len + via->len + msg->via.branch.len + NGX_INT32_LEN
+           + ngx_sip_respond_size(msg);
+
+    p = ngx_fed_link_reserve(conn->link, size);
+    if (p == NULL) {
+        return;
+    }
+
+    p = ngx_sprintf(p, "ACK %V SIP/2.0" CRLF "%V%*s%s" CRLF
+                       "Max-Forwards: 70" CRLF,
+                    &msg->to.uri, via,
+                    msg->via.branch.len - NGX_SIP_COOKIE_LEN,
+                    msg->via.branch.data + NGX_SIP_COOKIE_LEN,
+                    conn->link->secure ? ";alias" : "");
+
+    p = ngx_sip_client_rows(p, msg, NGX_SIP_FROM, "From");
+    p = ngx_sip_client_rows(p, msg, NGX_SIP_TO, "To");
+    p = ngx_sip_client_rows(p, msg, NGX_SIP_CALL_ID, "Call-ID");
+
+    p = ngx_sprintf(p, "CSeq: %uD ACK" CRLF "Content-Length: 0" CRLF CRLF,
+                    msg->cseq);
+
+    ngx_fed_link_commit(conn->link, p);
+}
+
+
+static u_char *
+ngx_sip_client_rows(u_char *p, ngx_sip_msg_t *msg, ngx_sip_header_e id,
+    const char *name)
+{
+    size_t             i;
+    ngx_sip_header_t  *h;
+
+    h = ngx_sip_header(msg, id);
+
+    p = ngx_sprintf(p, "%s: ", name);
+
+    for (i = 0; i < h->value.len; i++) {
+        *p++ = (h->value.data[i] == CR || h->value.data[i] == LF)
+               ? ' ' : h->value.data[i];
+    }
+
+    *p++ = CR;
+    *p++ = LF;
+
+    return p;
 }
 
 

@@ -138,13 +138,16 @@ struct ngx_sip_pair_s {
 
 
 /*
- * A client transaction (RFC 3261, 17.1.2), in the pool of its event or in one
- * of its own.  handler is called with its outcome and, if it was a response
- * read by this process, with that.
+ * A client transaction (RFC 3261, 17.1), in the pool of its event or in one of
+ * its own.  handler is called with its outcome and, if it was a response read
+ * by this process, with that.  If retry is set, it is asked before: with NGX_OK
+ * it has taken the transaction back, to send its request again.
  */
 
 typedef void (*ngx_sip_client_handler_pt)(ngx_sip_client_t *client,
     ngx_fed_outcome_t *outcome, ngx_sip_msg_t *msg);
+typedef ngx_int_t (*ngx_sip_client_retry_pt)(ngx_sip_client_t *client,
+    ngx_fed_outcome_t *outcome);
 
 
 struct ngx_sip_client_s {
@@ -156,6 +159,7 @@ struct ngx_sip_client_s {
     ngx_pool_t                   *pool;
     ngx_fed_event_t              *event;     /* or NULL */
     ngx_sip_client_handler_pt     handler;
+    ngx_sip_client_retry_pt       retry;
     void                         *data;
     ngx_str_t                     method;
     ngx_str_t                     name;      /* domain of the recipient */
@@ -177,6 +181,7 @@ struct ngx_sip_client_s {
     unsigned                      waiting:1; /* at the pair */
     unsigned                      queued:1;  /* at the peer */
     unsigned                      redialled:1;
+    unsigned                      proceeding:1;    /* INVITE: 1xx came */
 };
 
 
@@ -236,6 +241,7 @@ typedef struct {
     ngx_uint_t                    status;
     const char                   *reason;    /* NULL: that of the status */
     ngx_str_t                     headers;   /* rows */
+    ngx_str_t                     body;      /* with ngx_sip_server_answer() */
 } ngx_sip_refusal_t;
 
 
@@ -291,8 +297,10 @@ struct ngx_sip_ctx_s {
  * NGX_OK, NGX_DECLINED with the refusal filled in, or NGX_ERROR.  write() makes
  * of the event of a transaction the request but for its Via, or that part of it
  * which does not change, and send() sends it, once it has its turn.  session()
- * takes a request that makes an IM session or belongs to one; NULL: there are
- * none.  composing() sends a chat state and brings about the outcome.
+ * takes a request that makes an IM session or belongs to one, or an ACK; NULL:
+ * there are none.  accepted() takes every 2xx to an INVITE, whether or not
+ * somebody waits for it.  idle() ends sessions that nobody uses.  composing()
+ * sends a chat state and brings about the outcome.
  */
 
 typedef struct {
@@ -308,6 +316,9 @@ typedef struct {
     void                        (*send)(ngx_sip_client_t *client);
     void                        (*session)(ngx_sip_conn_t *conn,
                                            ngx_sip_msg_t *msg);
+    void                        (*accepted)(ngx_sip_conn_t *conn,
+                                            ngx_sip_msg_t *msg);
+    void                        (*idle)(ngx_sip_ctx_t *ctx);
     void                        (*composing)(ngx_fed_event_t *ev);
 } ngx_sip_dialect_t;
 
@@ -377,6 +388,8 @@ void ngx_sip_server_answer(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_fed_key_t *key, ngx_sip_refusal_t *answer);
 void ngx_sip_server_outcome(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_fed_key_t *key, ngx_fed_event_t *ev);
+void ngx_sip_server_accept(ngx_sip_server_t *server, ngx_str_t *tail);
+void ngx_sip_server_end(ngx_fed_event_t *ev);
 void ngx_sip_server_done(ngx_fed_event_t *ev);
 ngx_int_t ngx_sip_server_init(ngx_sip_ctx_t *ctx);
 void ngx_sip_server_exit(ngx_sip_ctx_t *ctx);
@@ -393,6 +406,13 @@ ngx_sip_client_t *ngx_sip_client_create(ngx_sip_ctx_t *ctx,
     ngx_str_t *method);
 void ngx_sip_client_message(ngx_fed_event_t *ev);
 void ngx_sip_client_write(ngx_sip_client_t *client, ngx_sip_conn_t *conn);
+void ngx_sip_client_post(ngx_sip_client_t *client, ngx_sip_conn_t *conn);
+void ngx_sip_client_cancel(ngx_sip_client_t *client);
+void ngx_sip_client_pair_fail(ngx_sip_client_t *client,
+    ngx_fed_outcome_t *outcome);
+ngx_uint_t ngx_sip_client_pair_busy(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev);
+void ngx_sip_client_finish(ngx_sip_client_t *client,
+    ngx_fed_outcome_t *outcome, ngx_sip_msg_t *msg);
 void ngx_sip_client_refused(ngx_sip_client_t *client);
 void ngx_sip_client_detach(ngx_sip_client_t *client);
 void ngx_sip_client_fail(ngx_sip_client_t *client, ngx_fed_outcome_e result,
@@ -428,6 +448,10 @@ ngx_int_t ngx_sip_dialog_texts(ngx_pool_t *pool, ngx_sip_msg_t *msg,
     ngx_str_t *texts);
 ngx_int_t ngx_sip_dialog_contact(ngx_sip_msg_t *msg, ngx_str_t *target);
 ngx_int_t ngx_sip_dialog_event(ngx_sip_msg_t *msg, ngx_str_t *id);
+ngx_int_t ngx_sip_dialog_reversed(ngx_pool_t *pool, ngx_sip_msg_t *msg,
+    ngx_str_t *routes);
+ngx_int_t ngx_sip_dialog_write(ngx_sip_client_t *client,
+    ngx_sip_dialog_t *dialog, ngx_str_t *headers, ngx_str_t *body);
 ngx_int_t ngx_sip_dialog_send(ngx_sip_client_t *client,
     ngx_sip_dialog_t *dialog, ngx_str_t *headers, ngx_str_t *body);
 ngx_uint_t ngx_sip_dialog_dies(ngx_fed_outcome_t *outcome);
@@ -457,6 +481,10 @@ void ngx_sip_subscriber_due(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id,
 
 ngx_int_t ngx_sip_simple_read(ngx_sip_ctx_t *ctx, ngx_sip_msg_t *msg,
     ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal);
+ngx_int_t ngx_sip_simple_fill(ngx_sip_ctx_t *ctx, ngx_sip_msg_t *msg,
+    ngx_str_t *text, ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal);
+size_t ngx_sip_simple_optional_size(ngx_fed_event_t *ev);
+u_char *ngx_sip_simple_optional(u_char *p, ngx_fed_event_t *ev);
 size_t ngx_sip_language_prefix(ngx_str_t *lang);
 
 /* ngx_sip_thread.c */

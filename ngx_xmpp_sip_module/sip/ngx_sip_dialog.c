@@ -18,8 +18,6 @@
 static size_t ngx_sip_dialog_copy_text(u_char *dst, u_char *src, size_t len);
 static ngx_int_t ngx_sip_dialog_routes(ngx_pool_t *pool, ngx_sip_msg_t *msg,
     ngx_str_t *routes);
-static ngx_int_t ngx_sip_dialog_write(ngx_sip_client_t *client,
-    ngx_sip_dialog_t *dialog, ngx_str_t *headers, ngx_str_t *body);
 static ngx_uint_t ngx_sip_dialog_strict(ngx_str_t *routes, ngx_str_t *first,
     ngx_str_t *rest);
 static u_char *ngx_sip_dialog_uri(u_char *p, ngx_str_t *text,
@@ -229,6 +227,72 @@ ngx_sip_dialog_routes(ngx_pool_t *pool, ngx_sip_msg_t *msg, ngx_str_t *routes)
 }
 
 
+/*
+ * Makes the route of a dialog of the Record-Route in a response, in the pool:
+ * the other way round (RFC 3261, 12.1.2).  Returns NGX_DECLINED if it is too
+ * long or not of the grammar, NGX_ERROR if there is no memory.
+ */
+
+ngx_int_t
+ngx_sip_dialog_reversed(ngx_pool_t *pool, ngx_sip_msg_t *msg,
+    ngx_str_t *routes)
+{
+    u_char          *p, *start, *last, *dst;
+    ngx_int_t        rc;
+    ngx_str_t        list;
+    ngx_sip_addr_t   addr;
+
+    rc = ngx_sip_dialog_routes(pool, msg, &list);
+
+    if (rc != NGX_OK || list.len == 0) {
+        *routes = list;
+        return rc;
+    }
+
+    dst = ngx_pnalloc(pool, list.len);
+    if (dst == NULL) {
+        return NGX_ERROR;
+    }
+
+    /* the first one goes to the end */
+
+    dst += list.len;
+    routes->len = 0;
+
+    p = list.data;
+    last = p + list.len;
+
+    for ( ;; ) {
+
+        while (p < last && (*p == ' ' || *p == '\t')) {
+            p++;
+        }
+
+        start = p;
+
+        if (ngx_sip_addr(&p, last, &addr) != NGX_OK) {
+            return NGX_DECLINED;
+        }
+
+        if (routes->len) {
+            *--dst = ',';
+            routes->len++;
+        }
+
+        dst -= p - start;
+        ngx_memcpy(dst, start, p - start);
+        routes->len += p - start;
+
+        if (p == last) {
+            routes->data = dst;
+            return NGX_OK;
+        }
+
+        p++;
+    }
+}
+
+
 /* Folds become spaces. */
 
 static size_t
@@ -338,7 +402,13 @@ ngx_sip_dialog_send(ngx_sip_client_t *client, ngx_sip_dialog_t *dialog,
 }
 
 
-static ngx_int_t
+/*
+ * Makes the request of a transaction, but for its Via, in its pool.  Without
+ * the texts it is one that makes a dialog.  Returns NGX_ERROR if there is no
+ * memory.
+ */
+
+ngx_int_t
 ngx_sip_dialog_write(ngx_sip_client_t *client, ngx_sip_dialog_t *dialog,
     ngx_str_t *headers, ngx_str_t *body)
 {

@@ -24,6 +24,7 @@ static ngx_int_t ngx_sip_via_param(ngx_sip_via_t *via, ngx_str_t *name,
 static u_char *ngx_sip_display_name(u_char *p, u_char *last);
 static ngx_int_t ngx_sip_uri_chars(const uint32_t *set, u_char *p,
     u_char *last);
+static ngx_uint_t ngx_sip_media_is_utf8(ngx_sip_media_t *media);
 static ngx_int_t ngx_sip_uri_rest(u_char *p, u_char *last, ngx_sip_uri_t *uri);
 
 
@@ -767,8 +768,21 @@ ngx_sip_media_type(ngx_str_t *value, ngx_sip_media_t *media)
 ngx_uint_t
 ngx_sip_media_is_text(ngx_sip_media_t *media)
 {
+    return ngx_sip_is(&media->subtype, "plain") && ngx_sip_media_is_utf8(media);
+}
+
+
+ngx_uint_t
+ngx_sip_media_is_html(ngx_sip_media_t *media)
+{
+    return ngx_sip_is(&media->subtype, "html") && ngx_sip_media_is_utf8(media);
+}
+
+
+static ngx_uint_t
+ngx_sip_media_is_utf8(ngx_sip_media_t *media)
+{
     return ngx_sip_is(&media->type, "text")
-           && ngx_sip_is(&media->subtype, "plain")
            && (media->charset.len == 0
                || ngx_sip_is(&media->charset, "UTF-8")
                || ngx_sip_is(&media->charset, "US-ASCII"));

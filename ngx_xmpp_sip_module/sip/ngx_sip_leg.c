@@ -25,6 +25,7 @@ static ngx_int_t ngx_sip_init_dialects(ngx_sip_ctx_t *ctx);
 static void ngx_sip_send(ngx_fed_event_t *ev);
 static void ngx_sip_done(ngx_fed_event_t *ev);
 static void ngx_sip_answer(ngx_fed_conf_t *fcf, ngx_fed_answer_t *answer);
+static void ngx_sip_idle(ngx_fed_conf_t *fcf);
 
 
 ngx_fed_leg_t  ngx_sip_leg = {
@@ -38,7 +39,8 @@ ngx_fed_leg_t  ngx_sip_leg = {
     NULL,
     ngx_sip_notifier_changed,
     ngx_sip_subscriber_begin,
-    ngx_sip_dialog_due
+    ngx_sip_dialog_due,
+    ngx_sip_idle
 };
 
 
@@ -264,12 +266,33 @@ ngx_sip_send(ngx_fed_event_t *ev)
 static void
 ngx_sip_done(ngx_fed_event_t *ev)
 {
-    if (ev->kind == NGX_FED_MESSAGE) {
+    switch (ev->kind) {
+
+    case NGX_FED_MESSAGE:
         ngx_sip_server_done(ev);
         return;
-    }
 
-    ngx_sip_notifier_done(ev);
+    case NGX_FED_SUBSCRIPTION:
+    case NGX_FED_PRESENCE:
+        ngx_sip_notifier_done(ev);
+        return;
+
+    default:
+        return;
+    }
+}
+
+
+static void
+ngx_sip_idle(ngx_fed_conf_t *fcf)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_FED_DIALECTS; i++) {
+        if (ngx_sip_dialects[i]->idle) {
+            ngx_sip_dialects[i]->idle(fcf->sip_data);
+        }
+    }
 }
 
 

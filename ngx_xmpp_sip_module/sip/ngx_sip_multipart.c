@@ -22,9 +22,9 @@ typedef struct {
 
 
 static ngx_int_t ngx_sip_parts(ngx_sip_media_t *media, ngx_str_t *body,
+    ngx_sip_media_pt is, ngx_str_t *text, ngx_uint_t depth);
+static ngx_int_t ngx_sip_part_text(ngx_sip_part_t *part, ngx_sip_media_pt is,
     ngx_str_t *text, ngx_uint_t depth);
-static ngx_int_t ngx_sip_part_text(ngx_sip_part_t *part, ngx_str_t *text,
-    ngx_uint_t depth);
 static ngx_int_t ngx_sip_delimiter(u_char **pos, u_char *last,
     ngx_str_t *boundary, u_char **end);
 static ngx_int_t ngx_sip_part(u_char *p, u_char *last, ngx_sip_part_t *part);
@@ -35,21 +35,22 @@ static ngx_uint_t ngx_sip_part_optional(ngx_str_t *value);
 
 /*
  * Finds the text in a body of that multipart type: of alternatives the last
- * one that is plain text, else the only one, where all others may be ignored
- * ("handling=optional").  Returns NGX_OK with a slice of the body,
+ * one that is of the media type wanted, else the only one, where all others may
+ * be ignored ("handling=optional").  Returns NGX_OK with a slice of the body,
  * NGX_DECLINED if there is none, or NGX_ERROR if it is not of the grammar.
  */
 
 ngx_int_t
-ngx_sip_multipart(ngx_sip_media_t *media, ngx_str_t *body, ngx_str_t *text)
+ngx_sip_multipart(ngx_sip_media_t *media, ngx_str_t *body,
+    ngx_sip_media_pt is, ngx_str_t *text)
 {
-    return ngx_sip_parts(media, body, text, 0);
+    return ngx_sip_parts(media, body, is, text, 0);
 }
 
 
 static ngx_int_t
-ngx_sip_parts(ngx_sip_media_t *media, ngx_str_t *body, ngx_str_t *text,
-    ngx_uint_t depth)
+ngx_sip_parts(ngx_sip_media_t *media, ngx_str_t *body, ngx_sip_media_pt is,
+    ngx_str_t *text, ngx_uint_t depth)
 {
     u_char          *p, *end, *last, *start;
     ngx_int_t        rc, next;
@@ -81,7 +82,7 @@ ngx_sip_parts(ngx_sip_media_t *media, ngx_str_t *body, ngx_str_t *text,
             return NGX_ERROR;
         }
 
-        rc = ngx_sip_part_text(&part, &found, depth);
+        rc = ngx_sip_part_text(&part, is, &found, depth);
 
         if (rc == NGX_ERROR) {
             return NGX_ERROR;
@@ -104,17 +105,19 @@ ngx_sip_parts(ngx_sip_media_t *media, ngx_str_t *body, ngx_str_t *text,
 
 
 static ngx_int_t
-ngx_sip_part_text(ngx_sip_part_t *part, ngx_str_t *text, ngx_uint_t depth)
+ngx_sip_part_text(ngx_sip_part_t *part, ngx_sip_media_pt is, ngx_str_t *text,
+    ngx_uint_t depth)
 {
     if (part->encoded) {
         return NGX_DECLINED;
     }
 
     if (ngx_sip_is(&part->media.type, "multipart")) {
-        return ngx_sip_parts(&part->media, &part->content, text, depth + 1);
+        return ngx_sip_parts(&part->media, &part->content, is, text,
+                             depth + 1);
     }
 
-    if (!ngx_sip_media_is_text(&part->media)) {
+    if (!is(&part->media)) {
         return NGX_DECLINED;
     }
 

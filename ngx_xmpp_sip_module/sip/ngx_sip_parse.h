@@ -119,6 +119,9 @@ typedef struct {
 } ngx_sip_media_t;
 
 
+typedef ngx_uint_t (*ngx_sip_media_pt)(ngx_sip_media_t *media);
+
+
 typedef struct {
     ngx_str_t                     all;       /* the whole via-parm */
     ngx_str_t                     transport;
@@ -191,7 +194,7 @@ u_char *ngx_sip_row_end(u_char *p, u_char *last, ngx_uint_t *folded);
 ngx_int_t ngx_sip_row_split(u_char *p, u_char *last, ngx_str_t *name,
     ngx_str_t *value);
 ngx_int_t ngx_sip_multipart(ngx_sip_media_t *media, ngx_str_t *body,
-    ngx_str_t *text);
+    ngx_sip_media_pt is, ngx_str_t *text);
 
 ngx_sip_header_t *ngx_sip_header(ngx_sip_msg_t *msg, ngx_sip_header_e id);
 ngx_sip_header_t *ngx_sip_header_next(ngx_sip_msg_t *msg, ngx_sip_header_t *h);
@@ -204,6 +207,7 @@ ngx_int_t ngx_sip_param(u_char **pos, u_char *last, ngx_str_t *name,
 ngx_int_t ngx_sip_item(u_char **pos, u_char *last, ngx_str_t *item);
 ngx_int_t ngx_sip_media_type(ngx_str_t *value, ngx_sip_media_t *media);
 ngx_uint_t ngx_sip_media_is_text(ngx_sip_media_t *media);
+ngx_uint_t ngx_sip_media_is_html(ngx_sip_media_t *media);
 ngx_int_t ngx_sip_number(ngx_str_t *text, uint32_t *number);
 
 ngx_uint_t ngx_sip_is_token(u_char *p, size_t len);

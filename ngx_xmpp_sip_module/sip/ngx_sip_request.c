@@ -13,11 +13,11 @@
 
 
 #define NGX_SIP_UNSUPPORTED_LEN  1024
-#define NGX_SIP_HOST_LEN         255
 #define NGX_SIP_LOGGED           16      /* refusals, as errors, on a link */
 
 
-static ngx_int_t ngx_sip_session(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
+static const ngx_sip_dialect_t *ngx_sip_sessions(ngx_sip_conn_t *conn,
+    ngx_sip_msg_t *msg);
 static void ngx_sip_refuse(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_uint_t status, const char *headers);
 static void ngx_sip_refuse_method(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
@@ -42,9 +42,10 @@ static ngx_uint_t ngx_sip_looped(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
 void
 ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 {
-    ngx_uint_t         status;
-    ngx_fed_key_t      key;
-    ngx_sip_refusal_t  refusal;
+    ngx_uint_t                status;
+    ngx_fed_key_t             key;
+    ngx_sip_refusal_t         refusal;
+    const ngx_sip_dialect_t  *dialect;
 
     if (ngx_sip_check(msg) != NGX_OK) {
 
@@ -73,8 +74,14 @@ ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
         return;
     }
 
+    dialect = ngx_sip_sessions(conn, msg);
+
     if (msg->method == NGX_SIP_ACK) {
-        (void) ngx_sip_session(conn, msg);
+
+        if (dialect && msg->version) {
+            dialect->session(conn, msg);
+        }
+
         return;
     }
 
@@ -95,12 +102,19 @@ ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     case NGX_SIP_NOTIFY:
         break;
 
-    default:
+    case NGX_SIP_INVITE:
+    case NGX_SIP_BYE:
+    case NGX_SIP_INFO:
+    case NGX_SIP_UPDATE:
 
-        if (ngx_sip_session(conn, msg) != NGX_OK) {
-            ngx_sip_refuse_method(conn, msg);
+        if (dialect) {
+            break;
         }
 
+        /* fall through */
+
+    default:
+        ngx_sip_refuse_method(conn, msg);
         return;
     }
 
@@ -130,33 +144,39 @@ ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
         ngx_sip_subscriber_request(conn, msg);
         return;
 
-    default:
+    case NGX_SIP_MESSAGE:
 
-        if (msg->to.tag.len == 0 || ngx_sip_session(conn, msg) != NGX_OK) {
+        if (msg->to.tag.len == 0 || dialect == NULL) {
             ngx_sip_im(conn, msg);
+            return;
         }
+
+        /* fall through */
+
+    default:
+        dialect->session(conn, msg);
     }
 }
 
 
 /*
- * Hands a request to the IM sessions of the domain that it says it is from.
- * Returns NGX_DECLINED if that has none.
+ * Returns the dialect of the domain that a request says it is from, or NULL if
+ * that has no IM sessions.
  */
 
-static ngx_int_t
-ngx_sip_session(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
+static const ngx_sip_dialect_t *
+ngx_sip_sessions(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 {
-    u_char                    buf[NGX_SIP_HOST_LEN];
+    u_char                    buf[NGX_FED_DOMAIN_MAX];
     ngx_str_t                 name;
     ngx_sip_uri_t             uri;
     ngx_fed_domain_t         *domain;
     const ngx_sip_dialect_t  *dialect;
 
     if (ngx_sip_uri(&msg->from.uri, &uri) != NGX_OK
-        || uri.host.len > NGX_SIP_HOST_LEN)
+        || uri.host.len > sizeof(buf))
     {
-        return NGX_DECLINED;
+        return NULL;
     }
 
     name.data = buf;
@@ -167,18 +187,12 @@ ngx_sip_session(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     domain = ngx_fed_domain_find(conn->ctx->conf, &name);
 
     if (domain->leg != conn->ctx->conf->sip) {
-        return NGX_DECLINED;
+        return NULL;
     }
 
     dialect = ngx_sip_dialects[domain->dialect];
 
-    if (dialect->session == NULL) {
-        return NGX_DECLINED;
-    }
-
-    dialect->session(conn, msg);
-
-    return NGX_OK;
+    return dialect->session ? dialect : NULL;
 }
 
 
@@ -189,8 +203,9 @@ ngx_sip_refuse(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_uint_t status,
     ngx_fed_key_t      key;
     ngx_sip_refusal_t  refusal;
 
+    ngx_memzero(&refusal, sizeof(ngx_sip_refusal_t));
+
     refusal.status = status;
-    refusal.reason = NULL;
     refusal.headers.data = (u_char *) headers;
     refusal.headers.len = headers ? ngx_strlen(headers) : 0;
 
@@ -241,6 +256,7 @@ ngx_sip_cancel(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     ngx_fed_key_t  key;
 
     static const ngx_str_t  methods[] = {
+        ngx_string("INVITE"),
         ngx_string("MESSAGE"),
         ngx_string("SUBSCRIBE"),
         ngx_string("NOTIFY")

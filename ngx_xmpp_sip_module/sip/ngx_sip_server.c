@@ -26,6 +26,8 @@ static void ngx_sip_server_send_trying(ngx_sip_server_t *server,
     ngx_fed_link_t *link);
 static void ngx_sip_server_final(ngx_sip_server_t *server, ngx_uint_t status,
     ngx_str_t *tail);
+static void ngx_sip_server_send(ngx_sip_server_t *server, ngx_uint_t status,
+    ngx_str_t *tail);
 static u_char *ngx_sip_server_status(u_char *dst, ngx_uint_t status,
     ngx_str_t *tail, ngx_str_t *rest);
 static ngx_fed_link_t *ngx_sip_server_link(ngx_sip_server_t *server);
@@ -264,8 +266,8 @@ ngx_sip_server_answer(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
         reason = *ngx_fed_error_reason(answer->status);
     }
 
-    size = reason.len + answer->headers.len
-           + sizeof(CRLF "Content-Length: 0" CRLF CRLF);
+    size = reason.len + answer->headers.len + answer->body.len
+           + sizeof(CRLF "Content-Length: " CRLF CRLF) + NGX_SIZE_T_LEN;
 
     tail = ngx_alloc(size, conn->link->log);
     if (tail == NULL) {
@@ -280,8 +282,11 @@ ngx_sip_server_answer(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
         p = ngx_cpymem(p, answer->headers.data, answer->headers.len);
     }
 
-    p = ngx_cpymem(p, "Content-Length: 0" CRLF CRLF,
-                   sizeof("Content-Length: 0" CRLF CRLF) - 1);
+    p = ngx_sprintf(p, "Content-Length: %uz" CRLF CRLF, answer->body.len);
+
+    if (answer->body.len) {
+        p = ngx_cpymem(p, answer->body.data, answer->body.len);
+    }
 
     text.data = tail;
     text.len = p - tail;
@@ -516,7 +521,6 @@ ngx_sip_server_done(ngx_fed_event_t *ev)
     u_char             buf[NGX_SIP_TAIL_LEN];
     ngx_str_t          tail;
     ngx_uint_t         status;
-    ngx_sip_conn_t    *conn;
     ngx_sip_server_t  *server;
 
     server = ev->source_data;
@@ -536,7 +540,35 @@ ngx_sip_server_done(ngx_fed_event_t *ev)
         ngx_sip_server_final(server, status, &tail);
     }
 
-    ngx_sip_server_release(server);
+    ngx_sip_server_end(ev);
+}
+
+
+/*
+ * Sends a 200 to an INVITE, or sends it again (RFC 3261, 13.3.1.4).  The tail
+ * is the status line from the reason on, and what follows CSeq.
+ */
+
+void
+ngx_sip_server_accept(ngx_sip_server_t *server, ngx_str_t *tail)
+{
+    if (server->answered) {
+        ngx_sip_server_send(server, 200, tail);
+        return;
+    }
+
+    ngx_sip_server_final(server, 200, tail);
+}
+
+
+/* The end of a transaction that was answered; its event goes next. */
+
+void
+ngx_sip_server_end(ngx_fed_event_t *ev)
+{
+    ngx_sip_conn_t  *conn;
+
+    ngx_sip_server_release(ev->source_data);
 
     if (ev->link) {
         conn = ev->link->data;
@@ -555,15 +587,28 @@ static void
 ngx_sip_server_final(ngx_sip_server_t *server, ngx_uint_t status,
     ngx_str_t *tail)
 {
-    u_char          *p;
-    size_t           size;
-    ngx_str_t        rest, data;
-    ngx_fed_link_t  *link;
-
     server->answered = 1;
 
     ngx_fed_timers_del(&server->ctx->trying, &server->trying);
     ngx_fed_timers_del(&server->ctx->expire, &server->expire);
+
+    ngx_sip_server_send(server, status, tail);
+
+    ngx_queue_remove(&server->known.queue);
+    server->known.queue.next = NULL;
+
+    ngx_sip_server_remember(server->ctx, &server->known.key, status, tail);
+}
+
+
+static void
+ngx_sip_server_send(ngx_sip_server_t *server, ngx_uint_t status,
+    ngx_str_t *tail)
+{
+    u_char          *p;
+    size_t           size;
+    ngx_str_t        rest, data;
+    ngx_fed_link_t  *link;
 
     size = sizeof("SIP/2.0 200 ") + tail->len + server->head.len
            + server->tag.len + server->tail.len;
@@ -588,11 +633,6 @@ ngx_sip_server_final(ngx_sip_server_t *server, ngx_uint_t status,
             ngx_sip_reply(server, &data);
         }
     }
-
-    ngx_queue_remove(&server->known.queue);
-    server->known.queue.next = NULL;
-
-    ngx_sip_server_remember(server->ctx, &server->known.key, status, tail);
 }
 
 

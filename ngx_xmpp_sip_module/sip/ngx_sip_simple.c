@@ -31,7 +31,6 @@ static ngx_int_t ngx_sip_simple_language(ngx_sip_msg_t *msg,
 static ngx_int_t ngx_sip_simple_date(ngx_sip_msg_t *msg, ngx_fed_event_t *ev);
 static ngx_int_t ngx_sip_simple_write(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
     ngx_sip_client_t *client);
-static u_char *ngx_sip_simple_optional(u_char *p, ngx_fed_event_t *ev);
 static void ngx_sip_simple_composing(ngx_fed_event_t *ev);
 
 
@@ -40,6 +39,8 @@ const ngx_sip_dialect_t  ngx_sip_dialect_simple = {
     ngx_sip_simple_read,
     ngx_sip_simple_write,
     ngx_sip_peer_send,
+    NULL,
+    NULL,
     NULL,
     ngx_sip_simple_composing
 };
@@ -66,9 +67,26 @@ ngx_sip_simple_read(ngx_sip_ctx_t *ctx, ngx_sip_msg_t *msg,
 
     rc = ngx_sip_simple_content(msg, &text, refusal);
 
-    if (rc == NGX_OK) {
-        rc = ngx_sip_simple_body(&text, ev, refusal);
+    if (rc != NGX_OK) {
+        return rc;
     }
+
+    return ngx_sip_simple_fill(ctx, msg, &text, ev, refusal);
+}
+
+
+/*
+ * Fills in an event from the text of a MESSAGE, which is changed, and from its
+ * header.  Returns as read() of a dialect does.
+ */
+
+ngx_int_t
+ngx_sip_simple_fill(ngx_sip_ctx_t *ctx, ngx_sip_msg_t *msg, ngx_str_t *text,
+    ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_sip_simple_body(text, ev, refusal);
 
     if (rc != NGX_OK) {
         return rc;
@@ -126,7 +144,8 @@ ngx_sip_simple_content(ngx_sip_msg_t *msg, ngx_str_t *text,
     }
 
     if (ngx_sip_is(&media.type, "multipart")) {
-        rc = ngx_sip_multipart(&media, &msg->body, text);
+        rc = ngx_sip_multipart(&media, &msg->body, ngx_sip_media_is_text,
+                               text);
 
     } else {
         rc = ngx_sip_media_is_text(&media) ? NGX_OK : NGX_DECLINED;
@@ -302,14 +321,11 @@ ngx_sip_simple_write(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
                   "To: <>" CRLF
                   "Call-ID: " CRLF
                   "CSeq:  MESSAGE" CRLF
-                  "Subject: " CRLF
-                  "Content-Language: " CRLF
-                  "Date: " CRLF
                   "Content-Type: text/plain;charset=UTF-8" CRLF
                   "Content-Length: " CRLF CRLF)
            + to + from + NGX_SIP_TAG_LEN + to + NGX_SIP_CALL_ID_LEN
-           + NGX_INT32_LEN + ngx_min(ev->subject.len, NGX_SIP_SUBJECT_LEN)
-           + NGX_SIP_LANGUAGE_LEN + NGX_SIP_DATE_LEN + NGX_SIZE_T_LEN + body;
+           + NGX_INT32_LEN + ngx_sip_simple_optional_size(ev) + NGX_SIZE_T_LEN
+           + body;
 
     p = ngx_pnalloc(ev->pool, size);
     if (p == NULL) {
@@ -354,7 +370,20 @@ ngx_sip_simple_write(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
 }
 
 
-static u_char *
+/* Returns what ngx_sip_simple_optional() writes at most. */
+
+size_t
+ngx_sip_simple_optional_size(ngx_fed_event_t *ev)
+{
+    return sizeof("Subject: " CRLF "Content-Language: " CRLF "Date: " CRLF)
+           + ngx_min(ev->subject.len, NGX_SIP_SUBJECT_LEN)
+           + NGX_SIP_LANGUAGE_LEN + NGX_SIP_DATE_LEN;
+}
+
+
+/* Writes rows for the subject, the language and the time of a message. */
+
+u_char *
 ngx_sip_simple_optional(u_char *p, ngx_fed_event_t *ev)
 {
     size_t   len;

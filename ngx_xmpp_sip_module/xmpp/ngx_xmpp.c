@@ -30,6 +30,7 @@ ngx_fed_leg_t  ngx_xmpp_leg = {
     ngx_xmpp_presence_refused,
     NULL,
     NULL,
+    NULL,
     NULL
 };
 

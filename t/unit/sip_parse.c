@@ -1048,7 +1048,8 @@ test_parts(void)
         text = parse_text(c->body);
         body = unit_copy(&text);
 
-        rc = ngx_sip_multipart(&media, &body, &text);
+        rc = ngx_sip_multipart(&media, &body, ngx_sip_media_is_text,
+                               &text);
         unit_ok(rc == c->rc, "multipart: %s", c->name);
 
         if (rc != c->rc) {
@@ -1077,7 +1078,8 @@ test_parts(void)
         unit_mutate(&text, SIZE / 2, words, sizeof(words) / sizeof(words[0]));
         body = unit_copy(&text);
 
-        rc = ngx_sip_multipart(&media, &body, &text);
+        rc = ngx_sip_multipart(&media, &body, ngx_sip_media_is_text,
+                               &text);
 
         if (rc == NGX_OK) {
             bad += text.data < body.data

@@ -21,6 +21,8 @@ const ngx_sip_dialect_t  ngx_sip_dialect_ocs = {
     ngx_sip_ocs_write,
     ngx_sip_ocs_send,
     ngx_sip_ocs_session,
+    ngx_sip_ocs_accepted,
+    ngx_sip_ocs_idle,
     ngx_sip_ocs_composing
 };
 
