@@ -25,6 +25,7 @@ my %programs = (
 	address => [ qw/ address precis text / ],
 	due => [ qw/ due / ],
 	error => [ qw/ error / ],
+	ocs_text => [ qw/ ocs_text sip_field / ],
 	pidf => [ qw/ sip_pidf sip_field address precis text xml / ],
 	presence => [ qw/ presence / ],
 	sip_parse => [ qw/ sip_parse sip_field hash sip_multipart / ],
@@ -49,7 +50,7 @@ unless (defined $includes) {
 }
 
 my $flags = "-Wall -Wextra -Wno-unused-parameter -Werror $includes -I$src "
-	. "-I$sip -I$unit";
+	. "-I$sip -I$sip/ocs -I$unit";
 my $libs = '-lexpat -lidn2 -lunistring';
 
 bench() if @ARGV && $ARGV[0] eq 'bench';
@@ -63,7 +64,8 @@ $ENV{UBSAN_OPTIONS} = 'print_stacktrace=1';
 
 for my $name (sort keys %programs) {
 	my @files = ("$unit/$name.c", map {
-		/^sip_/ ? "$sip/ngx_$_.c" : "$src/ngx_fed_$_.c"
+		/^ocs_/ ? "$sip/ocs/ngx_sip_$_.c"
+			: /^sip_/ ? "$sip/ngx_$_.c" : "$src/ngx_fed_$_.c"
 	} @{$programs{$name}});
 
 	my $binary = compile($name, "-g -O1 $sanitize", @files);

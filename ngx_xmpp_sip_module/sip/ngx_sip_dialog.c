@@ -493,7 +493,10 @@ ngx_sip_dialog_write(ngx_sip_client_t *client, ngx_sip_dialog_t *dialog,
     p = ngx_sip_dialog_uri(p, &none, dialog->local);
     p = ngx_cpymem(p, ">" CRLF, sizeof(">" CRLF) - 1);
 
-    p = ngx_cpymem(p, headers->data, headers->len);
+    if (headers->len) {
+        p = ngx_cpymem(p, headers->data, headers->len);
+    }
+
     p = ngx_sprintf(p, "Content-Length: %uz" CRLF CRLF, body->len);
 
     if (body->len) {

@@ -9,22 +9,13 @@
 
 
 #include "ngx_sip_core.h"
+#include "ngx_sip_ocs_text.h"
 
 
 #define NGX_SIP_OCS_ALLOW                                                     \
     "Allow: INVITE, ACK, CANCEL, BYE, INFO, UPDATE, MESSAGE, OPTIONS,"        \
     " SUBSCRIBE, NOTIFY, BENOTIFY" CRLF
 #define NGX_SIP_OCS_SDP_ROW      "Content-Type: application/sdp" CRLF
-
-
-/* what a body of an INVITE offers */
-
-typedef enum {
-    NGX_SIP_OCS_NO_OFFER = 0,  /* there is none: the answer is the offer */
-    NGX_SIP_OCS_MESSAGE,
-    NGX_SIP_OCS_X_MESSAGE,     /* of LCS 2005 */
-    NGX_SIP_OCS_OTHER
-} ngx_sip_ocs_offer_e;
 
 
 /* ngx_sip_ocs_session.c */
@@ -55,8 +46,7 @@ void ngx_sip_ocs_composing(ngx_fed_event_t *ev);
 
 ngx_int_t ngx_sip_ocs_read(ngx_sip_ctx_t *ctx, ngx_sip_msg_t *msg,
     ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal);
-ngx_fed_chat_state_e ngx_sip_ocs_keyboard(ngx_sip_msg_t *msg);
-size_t ngx_sip_ocs_html(u_char *dst, u_char *src, size_t len);
+ngx_fed_chat_state_e ngx_sip_ocs_typing(ngx_sip_msg_t *msg);
 
 /* ngx_sip_ocs_sdp.c */
 

@@ -11,32 +11,19 @@
 #include "ngx_sip_ocs.h"
 
 
-static ngx_uint_t ngx_sip_ocs_sdp_accepts(ngx_str_t *types);
-static ngx_uint_t ngx_sip_ocs_sdp_line(u_char **pos, u_char *last,
-    ngx_str_t *line);
-static ngx_uint_t ngx_sip_ocs_sdp_word(ngx_str_t *text, ngx_str_t *word);
-
-
-/*
- * Tells what the body of an INVITE or UPDATE offers: messages and nothing
- * else, by a media line of OCS or of LCS 2005, with text among the types that
- * are accepted, or something else.
- */
+/* Tells what the body of an INVITE or UPDATE offers. */
 
 ngx_sip_ocs_offer_e
 ngx_sip_ocs_offer(ngx_sip_msg_t *msg)
 {
-    u_char               *p, *last;
-    ngx_str_t             line, word;
-    ngx_sip_media_t       media;
-    ngx_sip_header_t     *h;
-    ngx_sip_ocs_offer_e   offer;
-
-    h = ngx_sip_header(msg, NGX_SIP_CONTENT_TYPE);
+    ngx_sip_media_t    media;
+    ngx_sip_header_t  *h;
 
     if (msg->body.len == 0) {
         return NGX_SIP_OCS_NO_OFFER;
     }
+
+    h = ngx_sip_header(msg, NGX_SIP_CONTENT_TYPE);
 
     if (h == NULL || h->next
         || ngx_sip_media_type(&h->value, &media) != NGX_OK
@@ -46,123 +33,7 @@ ngx_sip_ocs_offer(ngx_sip_msg_t *msg)
         return NGX_SIP_OCS_OTHER;
     }
 
-    offer = NGX_SIP_OCS_OTHER;
-
-    p = msg->body.data;
-    last = p + msg->body.len;
-
-    while (ngx_sip_ocs_sdp_line(&p, last, &line)) {
-
-        if (line.len > 2 && line.data[0] == 'm' && line.data[1] == '=') {
-
-            line.data += 2;
-            line.len -= 2;
-
-            if (offer != NGX_SIP_OCS_OTHER
-                || !ngx_sip_ocs_sdp_word(&line, &word))
-            {
-                return NGX_SIP_OCS_OTHER;
-            }
-
-            if (ngx_sip_is(&word, "message")) {
-                offer = NGX_SIP_OCS_MESSAGE;
-
-            } else if (ngx_sip_is(&word, "x-ms-message")) {
-                offer = NGX_SIP_OCS_X_MESSAGE;
-
-            } else {
-                return NGX_SIP_OCS_OTHER;
-            }
-
-        } else if (line.len > sizeof("a=accept-types:") - 1
-                   && ngx_memcmp(line.data, "a=accept-types:",
-                                 sizeof("a=accept-types:") - 1)
-                      == 0)
-        {
-            line.data += sizeof("a=accept-types:") - 1;
-            line.len -= sizeof("a=accept-types:") - 1;
-
-            if (!ngx_sip_ocs_sdp_accepts(&line)) {
-                return NGX_SIP_OCS_OTHER;
-            }
-        }
-    }
-
-    return offer;
-}
-
-
-static ngx_uint_t
-ngx_sip_ocs_sdp_accepts(ngx_str_t *types)
-{
-    ngx_str_t  word;
-
-    while (ngx_sip_ocs_sdp_word(types, &word)) {
-
-        if (ngx_sip_is(&word, "*") || ngx_sip_is(&word, "text/*")
-            || ngx_sip_is(&word, "text/plain"))
-        {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-static ngx_uint_t
-ngx_sip_ocs_sdp_line(u_char **pos, u_char *last, ngx_str_t *line)
-{
-    u_char  *p;
-
-    p = *pos;
-
-    if (p == last) {
-        return 0;
-    }
-
-    line->data = p;
-
-    p = ngx_strlchr(p, last, LF);
-
-    if (p == NULL) {
-        p = last;
-        *pos = last;
-
-    } else {
-        *pos = p + 1;
-    }
-
-    if (p > line->data && p[-1] == CR) {
-        p--;
-    }
-
-    line->len = p - line->data;
-
-    return 1;
-}
-
-
-/* Takes a word off the text. */
-
-static ngx_uint_t
-ngx_sip_ocs_sdp_word(ngx_str_t *text, ngx_str_t *word)
-{
-    while (text->len && *text->data == ' ') {
-        text->data++;
-        text->len--;
-    }
-
-    word->data = text->data;
-
-    while (text->len && *text->data != ' ') {
-        text->data++;
-        text->len--;
-    }
-
-    word->len = text->data - word->data;
-
-    return word->len != 0;
+    return ngx_sip_ocs_sdp_offer(&msg->body);
 }
 
 

@@ -841,7 +841,7 @@ ngx_sip_ocs_info(ngx_sip_ocs_request_t *rq, ngx_sip_refusal_t *refusal)
 
     if (rc == NGX_OK) {
         rq->ev->type = NGX_FED_CHAT;
-        rq->ev->chat_state = ngx_sip_ocs_keyboard(rq->msg);
+        rq->ev->chat_state = ngx_sip_ocs_typing(rq->msg);
     }
 
     return rc;
