@@ -121,7 +121,7 @@ $ca->issue('gw', cn => 'gw.test', dns => 'gw.test');
 my $gw = Test::Nginx::SIP::Server->listen('127.0.0.1:' . port(8062), tls => 1,
 	$ca->ssl('gw'), host => 'gw.test', strict => 0);
 my $g = { ca => $ca };
-my $edge = Test::Nginx::Edge->new($g, silent => 1);
+my $edge = Test::Nginx::Edge->new($g, silent => 1, routes => 1);
 my $client = $edge->client('r@s.test');
 
 my $contact = '<sip:gw.test:5061;transport=tls>';

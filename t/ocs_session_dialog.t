@@ -28,6 +28,7 @@ my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
 	->has_daemon('openssl')->plan(32);
 
 my $g = Test::Nginx::Gateway->new($t, dialect => 'ocs', federation => <<'EOF_');
+        invite_timeout 2s;
         transaction_timeout 3s;
         trying_timeout 500ms;
         confirm_timeout 2s;

@@ -45,6 +45,7 @@ EOF_
         xmpp_domain dead.test server=127.0.0.1:%%PORT_8089%%;
         deny denied.test;
         permit $enabled $friend;
+        invite_timeout 1s;
         session_timeout 2s;
 EOF_
 

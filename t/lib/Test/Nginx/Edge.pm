@@ -56,7 +56,7 @@ sub new {
 		peer_domain => 'x.test',
 		gateway => 'gw.test',
 		links => 1,
-		routes => 1,
+		routes => 0,
 		spread => 0,
 		%args,
 		g => $g,
@@ -132,9 +132,9 @@ sub wrong {
 	my ($self, $why, $m) = @_;
 
 	if (defined $why) {
-		$why .= " in\n$m->{head}" if $m;
 		push @{$self->{wrong}}, $why;
-		Test::More::diag("edge: $why") unless $self->{silent};
+		Test::More::diag("edge: $why" . ($m ? " in\n$m->{head}" : ''))
+			unless $self->{silent};
 	}
 
 	return join("\n", @{$self->{wrong}});
