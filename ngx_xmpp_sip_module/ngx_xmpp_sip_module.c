@@ -18,6 +18,9 @@
 
 #define NGX_XMPP_SIP_ZONE_MIN   (512 * 1024)
 
+#define NGX_XMPP_SIP_OCS_VERIFICATION                                         \
+    "ms-asserted-verification-level: ms-source-verified-user=verified"
+
 
 #if (nginx_version >= 1025005)
 typedef ngx_stream_ssl_srv_conf_t  ngx_xmpp_sip_ssl_conf_t;
@@ -59,7 +62,7 @@ static void ngx_xmpp_sip_init_limits(ngx_fed_conf_t *fcf);
 static void ngx_xmpp_sip_init_presence(ngx_fed_conf_t *fcf);
 static ngx_int_t ngx_xmpp_sip_check_types(ngx_str_t *types);
 static ngx_ssl_t *ngx_xmpp_sip_create_ssl(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
-    ngx_uint_t certificate);
+    ngx_fed_leg_t *leg);
 static char *ngx_xmpp_sip_init_host(ngx_conf_t *cf, ngx_fed_conf_t *fcf);
 static char *ngx_xmpp_sip_listen(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -83,6 +86,8 @@ static char *ngx_xmpp_sip_rate(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_xmpp_sip_status(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_xmpp_sip_verification(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static char *ngx_xmpp_sip_password_file(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
@@ -94,6 +99,28 @@ static void ngx_xmpp_sip_exit_process(ngx_cycle_t *cycle);
 static ngx_conf_enum_t  ngx_xmpp_sip_confirm[] = {
     { ngx_string("ping"), NGX_FED_CONFIRM_PING },
     { ngx_string("write"), NGX_FED_CONFIRM_WRITE },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_xmpp_sip_ocs_routes[] = {
+    { ngx_string("off"), NGX_FED_OCS_ROUTE_OFF },
+    { ngx_string("requests"), NGX_FED_OCS_ROUTE_REQUESTS },
+    { ngx_string("on"), NGX_FED_OCS_ROUTE_ON },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_xmpp_sip_ocs_contacts[] = {
+    { ngx_string("host"), NGX_FED_OCS_CONTACT_HOST },
+    { ngx_string("user"), NGX_FED_OCS_CONTACT_USER },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_xmpp_sip_ocs_negotiations[] = {
+    { ngx_string("200"), 200 },
+    { ngx_string("405"), 405 },
     { ngx_null_string, 0 }
 };
 
@@ -267,6 +294,13 @@ static ngx_command_t  ngx_xmpp_sip_commands[] = {
       0,
       NULL },
 
+    { ngx_string("ocs_verification"),
+      NGX_STREAM_FED_CONF|NGX_CONF_TAKE1,
+      ngx_xmpp_sip_verification,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("ssl_password_file"),
       NGX_STREAM_FED_CONF|NGX_CONF_TAKE1,
       ngx_xmpp_sip_password_file,
@@ -299,11 +333,34 @@ static ngx_command_t  ngx_xmpp_sip_commands[] = {
     ngx_xmpp_sip_command("ssl_conf_command", NGX_CONF_TAKE2,
                          ngx_conf_set_keyval_slot, conf_commands, NULL),
 
+    ngx_xmpp_sip_command("sip_ssl_ciphers", NGX_CONF_TAKE1,
+                         ngx_conf_set_str_slot, sip_ciphers, NULL),
+
+    ngx_xmpp_sip_command("sip_ssl_protocols", NGX_CONF_1MORE,
+                         ngx_conf_set_bitmask_slot, sip_protocols,
+                         &ngx_xmpp_sip_protocols),
+
+    ngx_xmpp_sip_command("sip_ssl_conf_command", NGX_CONF_TAKE2,
+                         ngx_conf_set_keyval_slot, sip_conf_commands, NULL),
+
     ngx_xmpp_sip_num("ssl_verify_depth", verify_depth, ngx_xmpp_sip_positive),
 
     ngx_xmpp_sip_command("confirm", NGX_CONF_TAKE1, ngx_conf_set_enum_slot,
                          confirm, &ngx_xmpp_sip_confirm),
 
+    ngx_xmpp_sip_command("ocs_record_route", NGX_CONF_TAKE1,
+                         ngx_conf_set_enum_slot, ocs_record_route,
+                         &ngx_xmpp_sip_ocs_routes),
+
+    ngx_xmpp_sip_command("ocs_contact", NGX_CONF_TAKE1,
+                         ngx_conf_set_enum_slot, ocs_contact,
+                         &ngx_xmpp_sip_ocs_contacts),
+
+    ngx_xmpp_sip_command("ocs_negotiate", NGX_CONF_TAKE1,
+                         ngx_conf_set_enum_slot, ocs_negotiate,
+                         &ngx_xmpp_sip_ocs_negotiations),
+
+    ngx_xmpp_sip_flag("ocs_diagnostics", ocs_diagnostics),
     ngx_xmpp_sip_flag("log_bodies", log_bodies),
     ngx_xmpp_sip_flag("private_addresses", private_addresses),
     ngx_xmpp_sip_flag("mask_recipients", mask_recipients),
@@ -760,6 +817,8 @@ ngx_xmpp_sip_create_federation(ngx_conf_t *cf, ngx_str_t *name)
      *     fcf->trusted_certificate = { 0, NULL };
      *     fcf->crl = { 0, NULL };
      *     fcf->ciphers = { 0, NULL };
+     *     fcf->sip_protocols = 0;
+     *     fcf->sip_ciphers = { 0, NULL };
      */
 
     fcf->name = *name;
@@ -772,6 +831,7 @@ ngx_xmpp_sip_create_federation(ngx_conf_t *cf, ngx_str_t *name)
     fcf->certificates = NGX_CONF_UNSET_PTR;
     fcf->certificate_keys = NGX_CONF_UNSET_PTR;
     fcf->conf_commands = NGX_CONF_UNSET_PTR;
+    fcf->sip_conf_commands = NGX_CONF_UNSET_PTR;
     fcf->passwords = NGX_CONF_UNSET_PTR;
     fcf->verify_depth = NGX_CONF_UNSET_UINT;
 
@@ -782,6 +842,11 @@ ngx_xmpp_sip_create_federation(ngx_conf_t *cf, ngx_str_t *name)
     fcf->message_6xx = NGX_CONF_UNSET;
     fcf->mirror_chat = NGX_CONF_UNSET;
     fcf->message_status = NGX_CONF_UNSET_UINT;
+
+    fcf->ocs_record_route = NGX_CONF_UNSET_UINT;
+    fcf->ocs_contact = NGX_CONF_UNSET_UINT;
+    fcf->ocs_negotiate = NGX_CONF_UNSET_UINT;
+    fcf->ocs_diagnostics = NGX_CONF_UNSET;
 
     fcf->connect_timeout = NGX_CONF_UNSET_MSEC;
     fcf->handshake_timeout = NGX_CONF_UNSET_MSEC;
@@ -941,9 +1006,9 @@ ngx_xmpp_sip_init_federation(ngx_conf_t *cf, ngx_fed_conf_t *fcf)
         return NGX_CONF_ERROR;
     }
 
-    fcf->xmpp_ssl = ngx_xmpp_sip_create_ssl(cf, fcf, 1);
-    fcf->sip_ssl = ngx_xmpp_sip_create_ssl(cf, fcf, 1);
-    fcf->verify_ssl = ngx_xmpp_sip_create_ssl(cf, fcf, 0);
+    fcf->xmpp_ssl = ngx_xmpp_sip_create_ssl(cf, fcf, &ngx_xmpp_leg);
+    fcf->sip_ssl = ngx_xmpp_sip_create_ssl(cf, fcf, &ngx_sip_leg);
+    fcf->verify_ssl = ngx_xmpp_sip_create_ssl(cf, fcf, NULL);
 
     if (fcf->xmpp_ssl == NULL || fcf->sip_ssl == NULL
         || fcf->verify_ssl == NULL)
@@ -971,6 +1036,15 @@ ngx_xmpp_sip_init_limits(ngx_fed_conf_t *fcf)
     if (fcf->unavailable_status == 0) {
         fcf->unavailable_status = 403;
     }
+
+    if (fcf->ocs_verification.data == NULL) {
+        ngx_str_set(&fcf->ocs_verification, NGX_XMPP_SIP_OCS_VERIFICATION CRLF);
+    }
+
+    ngx_conf_init_uint_value(fcf->ocs_record_route, NGX_FED_OCS_ROUTE_ON);
+    ngx_conf_init_uint_value(fcf->ocs_contact, NGX_FED_OCS_CONTACT_HOST);
+    ngx_conf_init_uint_value(fcf->ocs_negotiate, 405);
+    ngx_conf_init_value(fcf->ocs_diagnostics, 0);
 
     ngx_conf_init_msec_value(fcf->connect_timeout, 10000);
     ngx_conf_init_msec_value(fcf->handshake_timeout, 30000);
@@ -1004,6 +1078,7 @@ ngx_xmpp_sip_init_limits(ngx_fed_conf_t *fcf)
     ngx_conf_init_ptr_value(fcf->certificates, NULL);
     ngx_conf_init_ptr_value(fcf->certificate_keys, NULL);
     ngx_conf_init_ptr_value(fcf->conf_commands, NULL);
+    ngx_conf_init_ptr_value(fcf->sip_conf_commands, fcf->conf_commands);
     ngx_conf_init_ptr_value(fcf->passwords, NULL);
 
     if (fcf->protocols == 0) {
@@ -1012,6 +1087,14 @@ ngx_xmpp_sip_init_limits(ngx_fed_conf_t *fcf)
 
     if (fcf->ciphers.len == 0) {
         ngx_str_set(&fcf->ciphers, "HIGH:!aNULL:!MD5");
+    }
+
+    if (fcf->sip_protocols == 0) {
+        fcf->sip_protocols = fcf->protocols;
+    }
+
+    if (fcf->sip_ciphers.len == 0) {
+        fcf->sip_ciphers = fcf->ciphers;
     }
 }
 
@@ -1090,14 +1173,17 @@ ngx_xmpp_sip_check_types(ngx_str_t *types)
 }
 
 
-/* A TLS context for dialling, or, without a certificate, for verifying. */
+/* A TLS context for a leg to dial, or, without one, for verifying. */
 
 static ngx_ssl_t *
 ngx_xmpp_sip_create_ssl(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
-    ngx_uint_t certificate)
+    ngx_fed_leg_t *leg)
 {
     ngx_ssl_t           *ssl;
+    ngx_uint_t           sip;
     ngx_pool_cleanup_t  *cln;
+
+    sip = (leg == &ngx_sip_leg);
 
     ssl = ngx_pcalloc(cf->pool, sizeof(ngx_ssl_t));
     if (ssl == NULL) {
@@ -1106,7 +1192,9 @@ ngx_xmpp_sip_create_ssl(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
 
     ssl->log = cf->log;
 
-    if (ngx_ssl_create(ssl, fcf->protocols, NULL) != NGX_OK) {
+    if (ngx_ssl_create(ssl, sip ? fcf->sip_protocols : fcf->protocols, NULL)
+        != NGX_OK)
+    {
         return NULL;
     }
 
@@ -1119,11 +1207,13 @@ ngx_xmpp_sip_create_ssl(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
     cln->handler = ngx_ssl_cleanup_ctx;
     cln->data = ssl;
 
-    if (ngx_ssl_ciphers(cf, ssl, &fcf->ciphers, 0) != NGX_OK) {
+    if (ngx_ssl_ciphers(cf, ssl, sip ? &fcf->sip_ciphers : &fcf->ciphers, 0)
+        != NGX_OK)
+    {
         return NULL;
     }
 
-    if (certificate && fcf->certificates
+    if (leg && fcf->certificates
         && ngx_ssl_certificates(cf, ssl, fcf->certificates,
                                 fcf->certificate_keys, fcf->passwords)
            != NGX_OK)
@@ -1154,7 +1244,10 @@ ngx_xmpp_sip_create_ssl(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
         return NULL;
     }
 
-    if (ngx_ssl_conf_commands(cf, ssl, fcf->conf_commands) != NGX_OK) {
+    if (ngx_ssl_conf_commands(cf, ssl, sip ? fcf->sip_conf_commands
+                                           : fcf->conf_commands)
+        != NGX_OK)
+    {
         return NULL;
     }
 
@@ -1538,6 +1631,77 @@ ngx_xmpp_sip_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid value \"%V\", it must be 403 or 480",
                        &value[1]);
+
+    return NGX_CONF_ERROR;
+}
+
+
+/* ocs_verification "name: value" | off: a row for all that we send */
+
+static char *
+ngx_xmpp_sip_verification(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_fed_conf_t *fcf = conf;
+
+    u_char     *p, *last, *colon;
+    ngx_str_t  *value, *row;
+
+    row = &fcf->ocs_verification;
+
+    if (row->data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        ngx_str_set(row, "");
+        return NGX_CONF_OK;
+    }
+
+    p = value[1].data;
+    last = p + value[1].len;
+    colon = ngx_strlchr(p, last, ':');
+
+    if (colon == NULL || colon == p) {
+        goto invalid;
+    }
+
+    for ( /* void */ ; p < colon; p++) {
+        if ((*p | 0x20) < 'a' || (*p | 0x20) > 'z') {
+            if (*p != '-' && (*p < '0' || *p > '9')) {
+                goto invalid;
+            }
+        }
+    }
+
+    while (++p < last && *p == ' ') { /* void */ }
+
+    if (p == last) {
+        goto invalid;
+    }
+
+    for ( /* void */ ; p < last; p++) {
+        if (*p < ' ' || *p > '~') {
+            goto invalid;
+        }
+    }
+
+    p = ngx_pnalloc(cf->pool, value[1].len + sizeof(CRLF) - 1);
+    if (p == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    row->data = p;
+    row->len = ngx_sprintf(p, "%V" CRLF, &value[1]) - p;
+
+    return NGX_CONF_OK;
+
+invalid:
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid header field \"%V\", it must be as "
+                       "\"name: value\", or \"off\"", &value[1]);
 
     return NGX_CONF_ERROR;
 }

@@ -83,6 +83,10 @@ my @good = (
 		. $ca->file() . '; ssl_protocols TLSv1.2 TLSv1.3; '
 		. 'ssl_ciphers HIGH; ssl_verify_depth 3; '
 		. 'ssl_conf_command Options PrioritizeChaCha;')],
+	['TLS of the SIP side', fed("$zone $home $certs "
+		. 'sip_ssl_protocols TLSv1 TLSv1.2; sip_ssl_ciphers '
+		. 'AES128-SHA:@SECLEVEL=0; sip_ssl_conf_command Options '
+		. '-SessionTicket;')],
 	['passwords and CRL', fed("$zone $home $certs ssl_password_file $d/pw; "
 		. 'ssl_trusted_certificate ' . $ca->file() . '; ssl_crl '
 		. $ca->crl() . ';')],
@@ -92,6 +96,12 @@ my @good = (
 		. 'private_addresses on; mask_recipients on; message_6xx off; '
 		. 'mirror_chat on; message_status 200; unavailable_status 480; '
 		. 'sip_host gw.test:5071; dialback_secret s3cr3t;')],
+	(map { ["ocs $_", fed("$zone sip_domain s.test home server=127.0.0.1 "
+		. "dialect=ocs; $_")] }
+		'ocs_verification off;', 'ocs_verification "X-Checked: yes";',
+		map({ "ocs_record_route $_;" } qw/on requests off/),
+		'ocs_contact host;', 'ocs_contact user;', 'ocs_negotiate 200;',
+		'ocs_negotiate 405;', 'ocs_diagnostics on;'),
 	['times', fed("$zone $home connect_timeout 1s; handshake_timeout 1s; "
 		. 'dialback_timeout 1s; transaction_timeout 5s; '
 		. 'trying_timeout 1s; confirm_timeout 2s; close_timeout 1s; '
@@ -250,6 +260,10 @@ my @bad = (
 		qr/no.crt/],
 	['protocols', fed("$zone $home ssl_protocols SSLv9;"), qr/"SSLv9"/],
 	['ciphers', fed("$zone $home ssl_ciphers nonesuch;"), qr/nonesuch/],
+	['SIP protocols', fed("$zone $home sip_ssl_protocols SSLv9;"),
+		qr/"SSLv9"/],
+	['SIP ciphers', fed("$zone $home sip_ssl_ciphers nonesuch;"),
+		qr/nonesuch/],
 	['confirm', fed("$zone $home confirm maybe;"), qr/invalid value "maybe"/],
 	['message_status', fed("$zone $home message_status 404;"),
 		qr/value must be between 200 and 202/],
@@ -257,6 +271,13 @@ my @bad = (
 		qr/invalid value "503", it must be 403 or 480/],
 	['sip_host', fed("$zone $home sip_host gw.test:x;"),
 		qr/invalid host "gw.test:x"/],
+	(map { ["ocs_verification $_", fed("$zone $home ocs_verification $_;"),
+		qr/invalid header field ".*", it must be as "name: value"/] }
+		'on', '": x"', '"a b: x"', '"a:"', '"a: "', "\"a: \xc3\xa9\""),
+	(map { ["$_->[0] $_->[1]", fed("$zone $home $_->[0] $_->[1];"),
+		qr/invalid value "$_->[1]"/] } ['ocs_record_route', 'both'],
+		['ocs_contact', 'ip'], ['ocs_negotiate', '501'],
+		['ocs_diagnostics', 'yes']),
 	['times that contradict', fed("$zone $home transaction_timeout 10s; "
 		. 'confirm_timeout 9s;'), qr/must be less than "transaction_timeout"/],
 	['time', fed("$zone $home connect_timeout soon;"), qr/invalid value/],

@@ -20,6 +20,13 @@
 #define NGX_FED_CONFIRM_PING      0
 #define NGX_FED_CONFIRM_WRITE     1
 
+#define NGX_FED_OCS_ROUTE_OFF       0
+#define NGX_FED_OCS_ROUTE_REQUESTS  1
+#define NGX_FED_OCS_ROUTE_ON        2
+
+#define NGX_FED_OCS_CONTACT_HOST    0
+#define NGX_FED_OCS_CONTACT_USER    1
+
 
 struct ngx_fed_conf_s {
     ngx_str_t                     name;
@@ -46,6 +53,7 @@ struct ngx_fed_conf_s {
     ngx_fed_domain_t             *any;       /* default; leg NULL: deny */
     ngx_fed_domain_t              none;      /* leg NULL: what deny finds */
     ngx_array_t                  *permit;    /* ngx_stream_complex_value_t */
+    ngx_uint_t                    dialects;  /* bits, of those in use */
 
     ngx_str_t                     host;      /* ours, in Via and Contact */
     in_port_t                     port;
@@ -67,6 +75,10 @@ struct ngx_fed_conf_s {
     ngx_str_t                     ciphers;
     ngx_uint_t                    protocols;
     ngx_uint_t                    verify_depth;
+
+    ngx_array_t                  *sip_conf_commands;   /* of the SIP leg */
+    ngx_str_t                     sip_ciphers;
+    ngx_uint_t                    sip_protocols;
 
     /* limits and time-outs, conformance part 14 */
 
@@ -106,6 +118,14 @@ struct ngx_fed_conf_s {
     ngx_uint_t                    pair_queue;          /* behind one MESSAGE */
     ngx_uint_t                    link_events;         /* open, of one link */
     size_t                        output_size;         /* high water mark */
+
+    /* of dialect=ocs */
+
+    ngx_str_t                     ocs_verification;    /* a row, or empty */
+    ngx_uint_t                    ocs_record_route;
+    ngx_uint_t                    ocs_contact;
+    ngx_uint_t                    ocs_negotiate;       /* 405 or 200 */
+    ngx_flag_t                    ocs_diagnostics;
 
     /* presence */
 

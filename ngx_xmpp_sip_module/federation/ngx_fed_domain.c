@@ -634,6 +634,8 @@ ngx_fed_domain_finish(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
     ngx_conf_init_uint_value(domain->auth, NGX_FED_AUTH_ANY);
     ngx_conf_init_uint_value(domain->dialect, NGX_FED_DIALECT_SIMPLE);
 
+    fcf->dialects |= (ngx_uint_t) 1 << domain->dialect;
+
     if (!domain->size_set) {
         domain->message_size = NGX_FED_DOMAIN_SIZE;
 

@@ -123,7 +123,8 @@ ngx_sip_client_message(ngx_fed_event_t *ev)
         return;
     }
 
-    size = client->line.len + client->rest.len;
+    size = client->line.len + client->rest.len
+           + ctx->rows[ev->to_domain->dialect].all.len;
 
     if (ev->to_domain->tls == NGX_FED_TLS_OFF) {
         size += ctx->via_tcp.len + NGX_SIP_BRANCH_LEN + sizeof(CRLF) - 1;
@@ -385,15 +386,17 @@ static ngx_int_t
 ngx_sip_client_put(ngx_sip_client_t *client, ngx_sip_conn_t *conn)
 {
     u_char         *p;
-    ngx_str_t      *via;
+    ngx_str_t      *via, *all;
     ngx_sip_ctx_t  *ctx;
 
     ctx = client->ctx;
     via = conn->link->secure ? &ctx->via_tls : &ctx->via_tcp;
+    all = &ctx->rows[client->domain->dialect].all;
 
     p = ngx_fed_link_reserve(conn->link,
                              client->line.len + via->len + NGX_FED_ID_LEN
-                             + sizeof(";alias" CRLF) + client->rest.len);
+                             + sizeof(";alias" CRLF) + all->len
+                             + client->rest.len);
     if (p == NULL) {
         return NGX_ERROR;
     }
@@ -410,6 +413,10 @@ ngx_sip_client_put(ngx_sip_client_t *client, ngx_sip_conn_t *conn)
 
     *p++ = CR;
     *p++ = LF;
+
+    if (all->len) {
+        p = ngx_cpymem(p, all->data, all->len);
+    }
 
     p = ngx_cpymem(p, client->rest.data, client->rest.len);
 
@@ -428,7 +435,7 @@ void
 ngx_sip_client_cancel(ngx_sip_client_t *client)
 {
     u_char          *p, *end;
-    ngx_str_t       *via;
+    ngx_str_t       *via, *all;
     ngx_sip_ctx_t   *ctx;
     ngx_sip_conn_t  *conn;
 
@@ -450,10 +457,11 @@ ngx_sip_client_cancel(ngx_sip_client_t *client)
     }
 
     via = conn->link->secure ? &ctx->via_tls : &ctx->via_tcp;
+    all = &ctx->rows[client->domain->dialect].all;
 
     p = ngx_fed_link_reserve(conn->link,
                              client->line.len + via->len + NGX_FED_ID_LEN
-                             + client->rest.len
+                             + all->len + client->rest.len
                              + sizeof(";alias" CRLF "CSeq:  CANCEL" CRLF
                                       "Content-Length: 0" CRLF CRLF)
                              + NGX_INT32_LEN);
@@ -473,6 +481,10 @@ ngx_sip_client_cancel(ngx_sip_client_t *client)
 
     *p++ = CR;
     *p++ = LF;
+
+    if (all->len) {
+        p = ngx_cpymem(p, all->data, all->len);
+    }
 
     p = ngx_cpymem(p, client->rest.data, end - client->rest.data);
     p = ngx_sprintf(p, "%s%uD CANCEL" CRLF "Content-Length: 0" CRLF CRLF, cseq,
@@ -828,16 +840,17 @@ ngx_sip_client_ack(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 {
     u_char         *p;
     size_t          size;
-    ngx_str_t      *via;
+    ngx_str_t      *via, *all;
     ngx_sip_ctx_t  *ctx;
 
     ctx = conn->ctx;
     via = conn->link->secure ? &ctx->via_tls : &ctx->via_tcp;
+    all = &ngx_sip_rows(conn)->all;
 
     size = sizeof("ACK  SIP/2.0" CRLF ";alias" CRLF "Max-Forwards: 70" CRLF
                   "CSeq:  ACK" CRLF "Content-Length: 0" CRLF CRLF)
            + msg->to.uri.len + via->len + msg->via.branch.len + NGX_INT32_LEN
-           + ngx_sip_respond_size(msg);
+           + all->len + ngx_sip_respond_size(conn, msg);
 
     p = ngx_fed_link_reserve(conn->link, size);
     if (p == NULL) {
@@ -855,8 +868,14 @@ ngx_sip_client_ack(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     p = ngx_sip_client_rows(p, msg, NGX_SIP_TO, "To");
     p = ngx_sip_client_rows(p, msg, NGX_SIP_CALL_ID, "Call-ID");
 
-    p = ngx_sprintf(p, "CSeq: %uD ACK" CRLF "Content-Length: 0" CRLF CRLF,
-                    msg->cseq);
+    p = ngx_sprintf(p, "CSeq: %uD ACK" CRLF, msg->cseq);
+
+    if (all->len) {
+        p = ngx_cpymem(p, all->data, all->len);
+    }
+
+    p = ngx_cpymem(p, "Content-Length: 0" CRLF CRLF,
+                   sizeof("Content-Length: 0" CRLF CRLF) - 1);
 
     ngx_fed_link_commit(conn->link, p);
 }

@@ -24,6 +24,7 @@
 #define NGX_SIP_BRANCH_LEN       34      /* of ngx_fed_id_text() */
 #define NGX_SIP_REASON_LEN       128
 #define NGX_SIP_CALL_ID_LEN      128
+#define NGX_SIP_DIAGNOSIS_LEN    512
 
 #define NGX_SIP_PAIR_DIALOGS     64      /* at most */
 
@@ -245,12 +246,21 @@ typedef struct {
 } ngx_sip_refusal_t;
 
 
-/* header fields that a dialect wants, as rows */
+/*
+ * Header fields that a dialect wants, as rows.  "all" stands in each request
+ * and response: ngx_sip_client_write() and ngx_sip_respond_tail() write it.
+ * Who writes what makes a dialog puts "dialog" into the request, writes
+ * ngx_sip_respond_routes() into the 2xx, and ngx_sip_contact() into both.
+ */
 
 typedef struct {
-    ngx_str_t                     all;       /* in requests and responses */
-    ngx_str_t                     dialog;    /* in those that make a dialog */
+    ngx_str_t                     all;
+    ngx_str_t                     dialog;    /* Record-Route of requests */
+    ngx_str_t                     answer;    /* and of responses */
     ngx_str_t                     contact;   /* URI; empty: that of the user */
+
+    unsigned                      user:1;    /* contact is to name the user */
+    unsigned                      bare:1;    /* Route is to have URIs only */
 } ngx_sip_rows_t;
 
 
@@ -301,6 +311,10 @@ struct ngx_sip_ctx_s {
  * there are none.  accepted() takes every 2xx to an INVITE, whether or not
  * somebody waits for it.  idle() ends sessions that nobody uses.  composing()
  * sends a chat state and brings about the outcome.
+ *
+ * hop() takes a request that is for no user, from whom the link is, or returns
+ * NGX_DECLINED.  diagnose() writes rows of NGX_SIP_DIAGNOSIS_LEN at most about
+ * an error response.  Either may be NULL.
  */
 
 typedef struct {
@@ -320,6 +334,11 @@ typedef struct {
                                             ngx_sip_msg_t *msg);
     void                        (*idle)(ngx_sip_ctx_t *ctx);
     void                        (*composing)(ngx_fed_event_t *ev);
+    ngx_int_t                   (*hop)(ngx_sip_conn_t *conn,
+                                       ngx_sip_msg_t *msg);
+    u_char                     *(*diagnose)(ngx_sip_ctx_t *ctx, u_char *dst,
+                                            ngx_uint_t status,
+                                            ngx_str_t *reason);
 } ngx_sip_dialect_t;
 
 
@@ -363,13 +382,19 @@ void ngx_sip_reject(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
 
 void ngx_sip_respond(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_fed_key_t *key, ngx_sip_refusal_t *refusal);
-size_t ngx_sip_respond_size(ngx_sip_msg_t *msg);
+size_t ngx_sip_respond_size(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
 u_char *ngx_sip_respond_head(u_char *dst, ngx_sip_conn_t *conn,
     ngx_sip_msg_t *msg);
 u_char *ngx_sip_respond_tag(u_char *dst, ngx_sip_msg_t *msg,
     ngx_fed_key_t *key);
-u_char *ngx_sip_respond_tail(u_char *dst, ngx_sip_msg_t *msg);
+u_char *ngx_sip_respond_tail(u_char *dst, ngx_sip_conn_t *conn,
+    ngx_sip_msg_t *msg);
+size_t ngx_sip_respond_routes_size(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
+u_char *ngx_sip_respond_routes(u_char *dst, ngx_sip_conn_t *conn,
+    ngx_sip_msg_t *msg);
 size_t ngx_sip_phrase(u_char *dst, ngx_str_t *text);
+u_char *ngx_sip_diagnose(u_char *dst, ngx_sip_ctx_t *ctx,
+    ngx_fed_domain_t *domain, ngx_uint_t status, ngx_str_t *reason);
 
 /* ngx_sip_server.c */
 
@@ -444,12 +469,15 @@ void ngx_sip_peers_free(ngx_sip_ctx_t *ctx);
 ngx_int_t ngx_sip_dialog_copy(ngx_sip_ctx_t *ctx, ngx_pool_t *pool,
     ngx_fed_dialog_t *from, ngx_sip_dialog_t *dialog);
 ngx_int_t ngx_sip_dialog_tag(ngx_str_t *text, uint64_t *tag);
-ngx_int_t ngx_sip_dialog_texts(ngx_pool_t *pool, ngx_sip_msg_t *msg,
-    ngx_str_t *texts);
+ngx_int_t ngx_sip_dialog_texts(ngx_sip_conn_t *conn, ngx_pool_t *pool,
+    ngx_sip_msg_t *msg, ngx_str_t *texts);
 ngx_int_t ngx_sip_dialog_contact(ngx_sip_msg_t *msg, ngx_str_t *target);
+ngx_int_t ngx_sip_dialog_routes(ngx_sip_conn_t *conn, ngx_pool_t *pool,
+    ngx_sip_msg_t *msg, ngx_str_t *routes);
+size_t ngx_sip_contact_size(ngx_sip_rows_t *rows, ngx_fed_address_t *addr);
+u_char *ngx_sip_contact(u_char *dst, ngx_sip_rows_t *rows,
+    ngx_fed_address_t *addr);
 ngx_int_t ngx_sip_dialog_event(ngx_sip_msg_t *msg, ngx_str_t *id);
-ngx_int_t ngx_sip_dialog_reversed(ngx_pool_t *pool, ngx_sip_msg_t *msg,
-    ngx_str_t *routes);
 ngx_int_t ngx_sip_dialog_write(ngx_sip_client_t *client,
     ngx_sip_dialog_t *dialog, ngx_str_t *headers, ngx_str_t *body);
 ngx_int_t ngx_sip_dialog_send(ngx_sip_client_t *client,
@@ -498,6 +526,8 @@ ngx_int_t ngx_sip_thread_read(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
 
 ngx_fed_key_t ngx_sip_unique(ngx_sip_ctx_t *ctx);
 u_char *ngx_sip_hex(u_char *dst, uint64_t n);
+ngx_sip_rows_t *ngx_sip_rows(ngx_sip_conn_t *conn);
+ngx_uint_t ngx_sip_is_us(ngx_sip_ctx_t *ctx, ngx_str_t *uri);
 ngx_fed_key_t ngx_sip_pair_key(ngx_sip_ctx_t *ctx, ngx_fed_address_t *from,
     ngx_fed_address_t *to);
 

@@ -15,9 +15,8 @@
 #define NGX_SIP_ROUTES_LEN  8192
 
 
-static size_t ngx_sip_dialog_copy_text(u_char *dst, u_char *src, size_t len);
-static ngx_int_t ngx_sip_dialog_routes(ngx_pool_t *pool, ngx_sip_msg_t *msg,
-    ngx_str_t *routes);
+static ngx_int_t ngx_sip_dialog_route(ngx_sip_header_t *h, u_char **pos,
+    ngx_sip_addr_t *addr);
 static ngx_uint_t ngx_sip_dialog_strict(ngx_str_t *routes, ngx_str_t *first,
     ngx_str_t *rest);
 static u_char *ngx_sip_dialog_uri(u_char *p, ngx_str_t *text,
@@ -119,7 +118,8 @@ ngx_sip_dialog_tag(ngx_str_t *text, uint64_t *tag)
  */
 
 ngx_int_t
-ngx_sip_dialog_texts(ngx_pool_t *pool, ngx_sip_msg_t *msg, ngx_str_t *texts)
+ngx_sip_dialog_texts(ngx_sip_conn_t *conn, ngx_pool_t *pool,
+    ngx_sip_msg_t *msg, ngx_str_t *texts)
 {
     ngx_int_t  rc;
 
@@ -138,7 +138,7 @@ ngx_sip_dialog_texts(ngx_pool_t *pool, ngx_sip_msg_t *msg, ngx_str_t *texts)
     texts[NGX_FED_TEXT_CALL_ID] = msg->call_id;
     texts[NGX_FED_TEXT_TAG] = msg->from.tag;
 
-    return ngx_sip_dialog_routes(pool, msg, &texts[NGX_FED_TEXT_ROUTES]);
+    return ngx_sip_dialog_routes(conn, pool, msg, &texts[NGX_FED_TEXT_ROUTES]);
 }
 
 
@@ -176,25 +176,48 @@ ngx_sip_dialog_contact(ngx_sip_msg_t *msg, ngx_str_t *target)
 }
 
 
-/* The rows of Record-Route as one list, each value as it is. */
+/*
+ * Makes the route set of a dialog of the Record-Route of a request to us, or of
+ * a response, from its end (RFC 3261, 12.1.1, 12.1.2): each one octet by octet,
+ * as it may be signed (ocs-wire 5.1), without ours, which a dialect adds.
+ * Returns NGX_DECLINED if it is bad or too long, NGX_ERROR if there is no
+ * memory.
+ */
 
-static ngx_int_t
-ngx_sip_dialog_routes(ngx_pool_t *pool, ngx_sip_msg_t *msg, ngx_str_t *routes)
+ngx_int_t
+ngx_sip_dialog_routes(ngx_sip_conn_t *conn, ngx_pool_t *pool,
+    ngx_sip_msg_t *msg, ngx_str_t *routes)
 {
-    u_char            *p;
+    u_char            *p, *pos, *end;
     size_t             size;
+    ngx_str_t          params;
+    ngx_sip_rows_t    *rows;
+    ngx_sip_addr_t     addr;
     ngx_sip_header_t  *h;
+
+    rows = ngx_sip_rows(conn);
+
+    ngx_str_null(routes);
 
     size = 0;
 
     h = ngx_sip_header(msg, NGX_SIP_RECORD_ROUTE);
 
     for ( /* void */ ; h; h = ngx_sip_header_next(msg, h)) {
-        size += h->value.len + sizeof(", ") - 1;
+
+        pos = h->value.data;
+
+        while (pos < h->value.data + h->value.len) {
+
+            if (ngx_sip_dialog_route(h, &pos, &addr) != NGX_OK) {
+                return NGX_DECLINED;
+            }
+
+            size += sizeof(", <>") - 1 + addr.uri.len + addr.params.len;
+        }
     }
 
     if (size == 0) {
-        ngx_str_null(routes);
         return NGX_OK;
     }
 
@@ -208,105 +231,148 @@ ngx_sip_dialog_routes(ngx_pool_t *pool, ngx_sip_msg_t *msg, ngx_str_t *routes)
     }
 
     routes->data = p;
+    end = p + size;
 
     h = ngx_sip_header(msg, NGX_SIP_RECORD_ROUTE);
 
     for ( /* void */ ; h; h = ngx_sip_header_next(msg, h)) {
 
-        if (p > routes->data) {
-            *p++ = ',';
-            *p++ = ' ';
-        }
+        pos = h->value.data;
 
-        p += ngx_sip_dialog_copy_text(p, h->value.data, h->value.len);
+        while (pos < h->value.data + h->value.len) {
+
+            (void) ngx_sip_dialog_route(h, &pos, &addr);
+
+            if (ngx_sip_is_us(conn->ctx, &addr.uri)) {
+                continue;
+            }
+
+            params = addr.params;
+
+            if (rows->bare) {
+                params.len = 0;
+            }
+
+            if (msg->response) {
+                end -= sizeof(", <>") - 1 + addr.uri.len + params.len;
+                (void) ngx_sprintf(end, ", <%V>%V", &addr.uri, &params);
+
+            } else {
+                p = ngx_sprintf(p, ", <%V>%V", &addr.uri, &params);
+            }
+        }
+    }
+
+    if (msg->response) {
+        p = routes->data + size;
+        routes->data = end;
+    }
+
+    /* of folds */
+
+    for (end = routes->data; end < p; end++) {
+        if (*end == CR || *end == LF) {
+            *end = ' ';
+        }
     }
 
     routes->len = p - routes->data;
+
+    if (routes->len) {
+        routes->data += sizeof(", ") - 1;
+        routes->len -= sizeof(", ") - 1;
+    }
 
     return NGX_OK;
 }
 
 
 /*
- * Makes the route of a dialog of the Record-Route in a response, in the pool:
- * the other way round (RFC 3261, 12.1.2).  Returns NGX_DECLINED if it is too
- * long or not of the grammar, NGX_ERROR if there is no memory.
+ * Reads the next of a list of routes, of which nothing but its ends matters:
+ * what is in it is for those who put it there.
  */
 
-ngx_int_t
-ngx_sip_dialog_reversed(ngx_pool_t *pool, ngx_sip_msg_t *msg,
-    ngx_str_t *routes)
+static ngx_int_t
+ngx_sip_dialog_route(ngx_sip_header_t *h, u_char **pos, ngx_sip_addr_t *addr)
 {
-    u_char          *p, *start, *last, *dst;
-    ngx_int_t        rc;
-    ngx_str_t        list;
-    ngx_sip_addr_t   addr;
+    u_char      *p, *last;
+    ngx_uint_t   quoted;
 
-    rc = ngx_sip_dialog_routes(pool, msg, &list);
+    p = *pos;
+    last = h->value.data + h->value.len;
 
-    if (rc != NGX_OK || list.len == 0) {
-        *routes = list;
-        return rc;
+    quoted = 0;
+
+    for ( /* void */ ; p < last && (quoted || *p != '<'); p++) {
+        if (*p == '"') {
+            quoted = !quoted;
+        }
     }
 
-    dst = ngx_pnalloc(pool, list.len);
-    if (dst == NULL) {
+    addr->uri.data = p + 1;
+
+    p = ngx_strlchr(p, last, '>');
+
+    if (p == NULL || p == addr->uri.data) {
         return NGX_ERROR;
     }
 
-    /* the first one goes to the end */
+    addr->uri.len = p - addr->uri.data;
+    addr->params.data = ++p;
 
-    dst += list.len;
-    routes->len = 0;
-
-    p = list.data;
-    last = p + list.len;
-
-    for ( ;; ) {
-
-        while (p < last && (*p == ' ' || *p == '\t')) {
-            p++;
+    for ( /* void */ ; p < last && (quoted || *p != ','); p++) {
+        if (*p == '"') {
+            quoted = !quoted;
         }
-
-        start = p;
-
-        if (ngx_sip_addr(&p, last, &addr) != NGX_OK) {
-            return NGX_DECLINED;
-        }
-
-        if (routes->len) {
-            *--dst = ',';
-            routes->len++;
-        }
-
-        dst -= p - start;
-        ngx_memcpy(dst, start, p - start);
-        routes->len += p - start;
-
-        if (p == last) {
-            routes->data = dst;
-            return NGX_OK;
-        }
-
-        p++;
     }
+
+    addr->params.len = p - addr->params.data;
+
+    *pos = (p < last) ? p + 1 : p;
+
+    return NGX_OK;
 }
 
 
-/* Folds become spaces. */
+/* Returns what ngx_sip_contact() writes at most. */
 
-static size_t
-ngx_sip_dialog_copy_text(u_char *dst, u_char *src, size_t len)
+size_t
+ngx_sip_contact_size(ngx_sip_rows_t *rows, ngx_fed_address_t *addr)
 {
-    u_char  *p, *last;
+    return sizeof("Contact: <>" CRLF) - 1 + ngx_fed_address_sip_size(addr)
+           + rows->contact.len;
+}
 
-    p = dst;
 
-    for (last = src + len; src < last; src++) {
-        *p++ = (*src == CR || *src == LF) ? ' ' : *src;
+/*
+ * Writes the row of Contact: the user, or the gateway if the dialect wants that
+ * (ocs-wire 5.1).
+ */
+
+u_char *
+ngx_sip_contact(u_char *dst, ngx_sip_rows_t *rows, ngx_fed_address_t *addr)
+{
+    ngx_fed_address_t  us;
+
+    dst = ngx_cpymem(dst, "Contact: <", sizeof("Contact: <") - 1);
+
+    if (rows->contact.len == 0) {
+        dst = ngx_fed_address_to_sip(dst, addr);
+
+    } else if (rows->user) {
+        ngx_memzero(&us, sizeof(ngx_fed_address_t));
+
+        us.user = addr->user;
+        us.domain.data = rows->contact.data + sizeof("sip:") - 1;
+        us.domain.len = rows->contact.len - (sizeof("sip:") - 1);
+
+        dst = ngx_fed_address_to_sip(dst, &us);
+
+    } else {
+        dst = ngx_cpymem(dst, rows->contact.data, rows->contact.len);
     }
 
-    return p - dst;
+    return ngx_cpymem(dst, ">" CRLF, sizeof(">" CRLF) - 1);
 }
 
 
@@ -412,13 +478,14 @@ ngx_int_t
 ngx_sip_dialog_write(ngx_sip_client_t *client, ngx_sip_dialog_t *dialog,
     ngx_str_t *headers, ngx_str_t *body)
 {
-    u_char      *p;
-    size_t       size;
-    ngx_str_t   *texts, first, rest, none;
-    ngx_uint_t   i, strict;
+    u_char          *p;
+    size_t           size;
+    ngx_str_t       *texts, first, rest;
+    ngx_uint_t       i, strict;
+    ngx_sip_rows_t  *rows;
 
     texts = dialog->texts;
-    ngx_str_null(&none);
+    rows = &client->ctx->rows[client->domain->dialect];
 
     size = sizeof("  SIP/2.0" CRLF
                   "Max-Forwards: 70" CRLF
@@ -427,11 +494,11 @@ ngx_sip_dialog_write(ngx_sip_client_t *client, ngx_sip_dialog_t *dialog,
                   "To: <>;tag=" CRLF
                   "Call-ID: " CRLF
                   "CSeq:  " CRLF
-                  "Contact: <>" CRLF
                   "Content-Length: " CRLF CRLF)
            + NGX_SIP_TAG_LEN + NGX_INT32_LEN + NGX_SIZE_T_LEN
            + 2 * client->method.len + headers->len + body->len
-           + 2 * ngx_fed_address_sip_size(dialog->local)
+           + ngx_fed_address_sip_size(dialog->local)
+           + ngx_sip_contact_size(rows, dialog->local) + rows->dialog.len
            + 2 * ngx_fed_address_sip_size(dialog->remote)
            + texts[NGX_FED_TEXT_TARGET].len;
 
@@ -486,12 +553,15 @@ ngx_sip_dialog_write(ngx_sip_client_t *client, ngx_sip_dialog_t *dialog,
         p = ngx_sprintf(p, ";tag=%V", &texts[NGX_FED_TEXT_TAG]);
     }
 
-    p = ngx_sprintf(p, CRLF "Call-ID: %V" CRLF "CSeq: %uD %V" CRLF
-                       "Contact: <",
+    p = ngx_sprintf(p, CRLF "Call-ID: %V" CRLF "CSeq: %uD %V" CRLF,
                     &texts[NGX_FED_TEXT_CALL_ID], dialog->cseq,
                     &client->method);
-    p = ngx_sip_dialog_uri(p, &none, dialog->local);
-    p = ngx_cpymem(p, ">" CRLF, sizeof(">" CRLF) - 1);
+
+    if (texts[NGX_FED_TEXT_TAG].len == 0 && rows->dialog.len) {
+        p = ngx_cpymem(p, rows->dialog.data, rows->dialog.len);
+    }
+
+    p = ngx_sip_contact(p, rows, dialog->local);
 
     if (headers->len) {
         p = ngx_cpymem(p, headers->data, headers->len);

@@ -319,6 +319,37 @@ ngx_sip_unique(ngx_sip_ctx_t *ctx)
 }
 
 
+/* Returns the rows of the domain that a connection has proven it speaks for. */
+
+ngx_sip_rows_t *
+ngx_sip_rows(ngx_sip_conn_t *conn)
+{
+    static ngx_sip_rows_t  none;
+
+    return conn->spoken_domain
+           ? &conn->ctx->rows[conn->spoken_domain->dialect] : &none;
+}
+
+
+/* Tells whether a URI is one of the gateway itself, whatever its user part. */
+
+ngx_uint_t
+ngx_sip_is_us(ngx_sip_ctx_t *ctx, ngx_str_t *uri)
+{
+    ngx_sip_uri_t    us;
+    ngx_fed_conf_t  *fcf;
+
+    fcf = ctx->conf;
+
+    return ngx_sip_uri(uri, &us) == NGX_OK
+           && (us.port == fcf->port
+               || (us.port == 0 && fcf->port == NGX_SIP_TLS_PORT))
+           && us.host.len == fcf->host.len
+           && ngx_strncasecmp(us.host.data, fcf->host.data, fcf->host.len)
+              == 0;
+}
+
+
 /* Writes 16 hex digits. */
 
 u_char *

@@ -63,8 +63,6 @@ static ngx_int_t ngx_sip_notifier_room(ngx_sip_subscribe_t *sub,
 static void ngx_sip_notifier_poll(ngx_sip_subscribe_t *sub,
     ngx_fed_watch_t *watch, ngx_fed_dialog_t *dialog);
 static void ngx_sip_notifier_answer(ngx_sip_subscribe_t *sub);
-static u_char *ngx_sip_notifier_record(u_char *p, ngx_sip_msg_t *msg);
-static size_t ngx_sip_notifier_record_size(ngx_sip_msg_t *msg);
 static ngx_uint_t ngx_sip_notifier_wanted(ngx_fed_conf_t *fcf,
     ngx_fed_dialog_t *dialog, ngx_uint_t granted, uint32_t hash);
 static ngx_int_t ngx_sip_notifier_snapshot(ngx_pool_t *pool,
@@ -240,7 +238,7 @@ ngx_sip_notifier_check(ngx_sip_subscribe_t *sub, ngx_sip_refusal_t *refusal)
         return NGX_DECLINED;
     }
 
-    rc = ngx_sip_dialog_texts(pool, msg, sub->texts);
+    rc = ngx_sip_dialog_texts(sub->conn, pool, msg, sub->texts);
 
     if (rc == NGX_DECLINED) {
         refusal->status = 400;
@@ -613,6 +611,7 @@ ngx_sip_notifier_answer(ngx_sip_subscribe_t *sub)
     ngx_pool_t         *pool;
     ngx_sip_ctx_t      *ctx;
     ngx_sip_conn_t     *conn;
+    ngx_sip_rows_t     *rows;
     ngx_fed_event_t    *ev;
     ngx_sip_refusal_t   answer;
 
@@ -631,19 +630,20 @@ ngx_sip_notifier_answer(ngx_sip_subscribe_t *sub)
         return;
     }
 
-    size = sizeof("Contact: <>" CRLF "Expires: " CRLF) + NGX_INT_T_LEN
-           + ngx_fed_address_sip_size(&ev->to)
-           + ngx_sip_notifier_record_size(sub->msg);
+    rows = ngx_sip_rows(conn);
+
+    size = sizeof("Expires: " CRLF) + NGX_INT_T_LEN
+           + ngx_sip_contact_size(rows, &ev->to)
+           + ngx_sip_respond_routes_size(conn, sub->msg);
 
     p = ngx_pnalloc(pool, size);
 
     if (p) {
         answer.headers.data = p;
 
-        p = ngx_sip_notifier_record(p, sub->msg);
-        p = ngx_cpymem(p, "Contact: <", sizeof("Contact: <") - 1);
-        p = ngx_fed_address_to_sip(p, &ev->to);
-        p = ngx_sprintf(p, ">" CRLF "Expires: %M" CRLF, sub->expires / 1000);
+        p = ngx_sip_respond_routes(p, conn, sub->msg);
+        p = ngx_sip_contact(p, rows, &ev->to);
+        p = ngx_sprintf(p, "Expires: %M" CRLF, sub->expires / 1000);
 
         answer.headers.len = p - answer.headers.data;
     }
@@ -664,41 +664,6 @@ ngx_sip_notifier_answer(ngx_sip_subscribe_t *sub)
     }
 
     ngx_fed_event_accept(ev);
-}
-
-
-/* RFC 3261, 12.1.1: Record-Route is copied into the response */
-
-static size_t
-ngx_sip_notifier_record_size(ngx_sip_msg_t *msg)
-{
-    size_t             size;
-    ngx_sip_header_t  *h;
-
-    size = 0;
-
-    h = ngx_sip_header(msg, NGX_SIP_RECORD_ROUTE);
-
-    for ( /* void */ ; h; h = ngx_sip_header_next(msg, h)) {
-        size += sizeof("Record-Route: " CRLF) + h->value.len;
-    }
-
-    return size;
-}
-
-
-static u_char *
-ngx_sip_notifier_record(u_char *p, ngx_sip_msg_t *msg)
-{
-    ngx_sip_header_t  *h;
-
-    h = ngx_sip_header(msg, NGX_SIP_RECORD_ROUTE);
-
-    for ( /* void */ ; h; h = ngx_sip_header_next(msg, h)) {
-        p = ngx_sprintf(p, "Record-Route: %V" CRLF, &h->value);
-    }
-
-    return p;
 }
 
 

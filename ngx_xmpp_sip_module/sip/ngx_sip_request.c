@@ -18,6 +18,7 @@
 
 static const ngx_sip_dialect_t *ngx_sip_sessions(ngx_sip_conn_t *conn,
     ngx_sip_msg_t *msg);
+static ngx_int_t ngx_sip_hop(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
 static void ngx_sip_refuse(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_uint_t status, const char *headers);
 static void ngx_sip_refuse_method(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
@@ -102,6 +103,14 @@ ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     case NGX_SIP_NOTIFY:
         break;
 
+    case NGX_SIP_OTHER_METHOD:
+
+        if (ngx_sip_hop(conn, msg) == NGX_OK) {
+            return;
+        }
+
+        /* fall through */
+
     case NGX_SIP_INVITE:
     case NGX_SIP_BYE:
     case NGX_SIP_INFO:
@@ -156,6 +165,33 @@ ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     default:
         dialect->session(conn, msg);
     }
+}
+
+
+/*
+ * Hands a request to the dialects that the federation has, as it may be ahead
+ * of all that says which one the peer speaks.  Returns NGX_DECLINED if it is
+ * nothing to them.
+ */
+
+static ngx_int_t
+ngx_sip_hop(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
+{
+    ngx_uint_t                i;
+    const ngx_sip_dialect_t  *dialect;
+
+    for (i = 0; i < NGX_FED_DIALECTS; i++) {
+
+        dialect = ngx_sip_dialects[i];
+
+        if ((conn->ctx->conf->dialects & ((ngx_uint_t) 1 << i))
+            && dialect->hop && dialect->hop(conn, msg) == NGX_OK)
+        {
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
 }
 
 
@@ -548,13 +584,19 @@ ngx_sip_users(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_fed_event_t *ev,
 {
     u_char          *buf;
     ngx_int_t        rc;
+    ngx_str_t       *to;
     ngx_fed_conf_t  *fcf;
 
     static const ngx_uint_t  statuses[] = { 0, 400, 416, 480, 404 };
 
     fcf = conn->ctx->conf;
 
-    rc = ngx_fed_address_from_sip(ev->pool, &msg->uri, &ev->to);
+    /* within a dialog the Request-URI may be our Contact, see ngx_sip_rows_t */
+
+    to = (msg->to.tag.len && ngx_sip_is_us(conn->ctx, &msg->uri))
+         ? &msg->to.uri : &msg->uri;
+
+    rc = ngx_fed_address_from_sip(ev->pool, to, &ev->to);
 
     if (rc == NGX_ERROR) {
         return NGX_ERROR;

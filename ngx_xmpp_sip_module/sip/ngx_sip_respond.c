@@ -41,8 +41,8 @@ ngx_sip_respond(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_fed_key_t *key,
 
     p = ngx_fed_link_reserve(conn->link,
                              sizeof("SIP/2.0 200 " CRLF) + reason.len
-                             + ngx_sip_respond_size(msg)
-                             + refusal->headers.len
+                             + ngx_sip_respond_size(conn, msg)
+                             + refusal->headers.len + NGX_SIP_DIAGNOSIS_LEN
                              + sizeof("Content-Length: 0" CRLF CRLF));
     if (p == NULL) {
         return;
@@ -52,11 +52,14 @@ ngx_sip_respond(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_fed_key_t *key,
 
     p = ngx_sip_respond_head(p, conn, msg);
     p = ngx_sip_respond_tag(p, msg, key);
-    p = ngx_sip_respond_tail(p, msg);
+    p = ngx_sip_respond_tail(p, conn, msg);
 
     if (refusal->headers.len) {
         p = ngx_cpymem(p, refusal->headers.data, refusal->headers.len);
     }
+
+    p = ngx_sip_diagnose(p, conn->ctx, conn->spoken_domain, refusal->status,
+                         &reason);
 
     p = ngx_cpymem(p, "Content-Length: 0" CRLF CRLF,
                    sizeof("Content-Length: 0" CRLF CRLF) - 1);
@@ -68,14 +71,15 @@ ngx_sip_respond(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_fed_key_t *key,
 /* Returns what the functions below write at most, in all. */
 
 size_t
-ngx_sip_respond_size(ngx_sip_msg_t *msg)
+ngx_sip_respond_size(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 {
     size_t             size;
     ngx_uint_t         i;
     ngx_sip_header_t  *h;
 
     size = sizeof(";received=;rport==65535") + NGX_SOCKADDR_STRLEN
-           + sizeof(";tag=") + NGX_SIP_TAG_LEN;
+           + sizeof(";tag=") + NGX_SIP_TAG_LEN
+           + ngx_sip_rows(conn)->all.len;
 
     for (i = 1; i <= msg->nheaders; i++) {
 
@@ -152,11 +156,15 @@ ngx_sip_respond_tag(u_char *dst, ngx_sip_msg_t *msg, ngx_fed_key_t *key)
 }
 
 
-/* Writes the end of To, Call-ID and CSeq. */
+/* Writes the end of To, Call-ID, CSeq, and what the peer's dialect wants. */
 
 u_char *
-ngx_sip_respond_tail(u_char *dst, ngx_sip_msg_t *msg)
+ngx_sip_respond_tail(u_char *dst, ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 {
+    ngx_str_t  *all;
+
+    all = &ngx_sip_rows(conn)->all;
+
     if (ngx_sip_header(msg, NGX_SIP_TO)) {
         *dst++ = CR;
         *dst++ = LF;
@@ -164,7 +172,61 @@ ngx_sip_respond_tail(u_char *dst, ngx_sip_msg_t *msg)
 
     dst = ngx_sip_copy_rows(dst, msg, NGX_SIP_CALL_ID, "Call-ID: ", 9);
 
-    return ngx_sip_copy_rows(dst, msg, NGX_SIP_CSEQ, "CSeq: ", 6);
+    dst = ngx_sip_copy_rows(dst, msg, NGX_SIP_CSEQ, "CSeq: ", 6);
+
+    return all->len ? ngx_cpymem(dst, all->data, all->len) : dst;
+}
+
+
+/* Returns what ngx_sip_respond_routes() writes at most. */
+
+size_t
+ngx_sip_respond_routes_size(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
+{
+    size_t             size;
+    ngx_sip_header_t  *h;
+
+    size = ngx_sip_rows(conn)->answer.len;
+
+    h = ngx_sip_header(msg, NGX_SIP_RECORD_ROUTE);
+
+    for ( /* void */ ; h; h = ngx_sip_header_next(msg, h)) {
+        size += sizeof("Record-Route: " CRLF) + h->value.len;
+    }
+
+    return size;
+}
+
+
+/*
+ * Writes the rows of Record-Route of a 2xx that makes a dialog: those of the
+ * request (RFC 3261, 12.1.1), and ahead of them, as if a proxy stood before us,
+ * that of the dialect (ocs-wire 5.1).
+ */
+
+u_char *
+ngx_sip_respond_routes(u_char *dst, ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
+{
+    ngx_str_t         *own;
+    ngx_sip_header_t  *h;
+
+    own = &ngx_sip_rows(conn)->answer;
+
+    if (own->len) {
+        dst = ngx_cpymem(dst, own->data, own->len);
+    }
+
+    h = ngx_sip_header(msg, NGX_SIP_RECORD_ROUTE);
+
+    for ( /* void */ ; h; h = ngx_sip_header_next(msg, h)) {
+        dst = ngx_cpymem(dst, "Record-Route: ", sizeof("Record-Route: ") - 1);
+        dst = ngx_sip_copy_value(dst, h, h->value.data,
+                                 h->value.data + h->value.len);
+        *dst++ = CR;
+        *dst++ = LF;
+    }
+
+    return dst;
 }
 
 
@@ -299,4 +361,23 @@ ngx_sip_phrase(u_char *dst, ngx_str_t *text)
     }
 
     return len;
+}
+
+
+/* Writes what the dialect of a domain has to say of an error response. */
+
+u_char *
+ngx_sip_diagnose(u_char *dst, ngx_sip_ctx_t *ctx, ngx_fed_domain_t *domain,
+    ngx_uint_t status, ngx_str_t *reason)
+{
+    const ngx_sip_dialect_t  *dialect;
+
+    if (status < 300 || domain == NULL) {
+        return dst;
+    }
+
+    dialect = ngx_sip_dialects[domain->dialect];
+
+    return dialect->diagnose ? dialect->diagnose(ctx, dst, status, reason)
+                             : dst;
 }

@@ -13,7 +13,8 @@
 
 
 #define NGX_SIP_RETRY_AFTER  30
-#define NGX_SIP_TAIL_LEN     1024
+#define NGX_SIP_TAIL_LEN     (1024 + NGX_SIP_DIAGNOSIS_LEN)
+#define NGX_SIP_CONTACT_LEN  512
 
 
 static void ngx_sip_server_address(ngx_sip_server_t *server,
@@ -325,7 +326,7 @@ ngx_sip_server_write(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
 
     p = ngx_fed_link_reserve(conn->link,
                              sizeof("SIP/2.0 200 ") + tail->len
-                             + ngx_sip_respond_size(msg));
+                             + ngx_sip_respond_size(conn, msg));
     if (p == NULL) {
         return;
     }
@@ -333,7 +334,7 @@ ngx_sip_server_write(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     p = ngx_sip_server_status(p, status, tail, &rest);
     p = ngx_sip_respond_head(p, conn, msg);
     p = ngx_sip_respond_tag(p, msg, key);
-    p = ngx_sip_respond_tail(p, msg);
+    p = ngx_sip_respond_tail(p, conn, msg);
     p = ngx_cpymem(p, rest.data, rest.len);
 
     ngx_fed_link_commit(conn->link, p);
@@ -361,7 +362,7 @@ ngx_sip_server_create(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
         return NGX_ERROR;
     }
 
-    p = ngx_pnalloc(ev->pool, ngx_sip_respond_size(msg));
+    p = ngx_pnalloc(ev->pool, ngx_sip_respond_size(conn, msg));
     if (p == NULL) {
         return NGX_ERROR;
     }
@@ -379,7 +380,7 @@ ngx_sip_server_create(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     server->tag.len = p - server->tag.data;
 
     server->tail.data = p;
-    p = ngx_sip_respond_tail(p, msg);
+    p = ngx_sip_respond_tail(p, conn, msg);
     server->tail.len = p - server->tail.data;
 
     h = ngx_sip_header(msg, NGX_SIP_TIMESTAMP);
@@ -495,7 +496,8 @@ ngx_sip_server_send_trying(ngx_sip_server_t *server, ngx_fed_link_t *link)
 static void
 ngx_sip_server_expire(ngx_fed_timers_t *timers, ngx_fed_timer_t *timer)
 {
-    ngx_str_t          tail;
+    u_char             buf[NGX_SIP_TAIL_LEN], *p;
+    ngx_str_t          tail, reason;
     ngx_sip_server_t  *server;
 
     server = (ngx_sip_server_t *)
@@ -506,8 +508,15 @@ ngx_sip_server_expire(ngx_fed_timers_t *timers, ngx_fed_timer_t *timer)
                   "answered by 504", &server->event->to.domain,
                   timers->length);
 
-    ngx_str_set(&tail, "Server Time-out" CRLF
-                       "Content-Length: 0" CRLF CRLF);
+    ngx_str_set(&reason, "Server Time-out");
+
+    p = ngx_sprintf(buf, "%V" CRLF, &reason);
+    p = ngx_sip_diagnose(p, server->ctx, server->event->from_domain, 504,
+                         &reason);
+    p = ngx_sprintf(p, "Content-Length: 0" CRLF CRLF);
+
+    tail.data = buf;
+    tail.len = p - buf;
 
     ngx_sip_server_final(server, 504, &tail);
 }
@@ -754,7 +763,7 @@ ngx_sip_server_tail(ngx_fed_event_t *ev, u_char *dst, ngx_str_t *tail)
 {
     u_char             *p;
     size_t              len;
-    ngx_str_t           contact;
+    ngx_str_t           contact, reason;
     ngx_uint_t          status, retry_after;
     ngx_fed_outcome_t  *outcome;
 
@@ -777,12 +786,16 @@ ngx_sip_server_tail(ngx_fed_event_t *ev, u_char *dst, ngx_str_t *tail)
 
     if (len) {
         p += len;
-        *p++ = CR;
-        *p++ = LF;
 
     } else {
-        p = ngx_sprintf(p, "%V" CRLF, ngx_fed_error_reason(status));
+        p = ngx_sprintf(p, "%V", ngx_fed_error_reason(status));
     }
+
+    reason.data = dst;
+    reason.len = p - dst;
+
+    *p++ = CR;
+    *p++ = LF;
 
     if (contact.len) {
         p = ngx_sprintf(p, "Contact: <%V>" CRLF, &contact);
@@ -809,6 +822,9 @@ ngx_sip_server_tail(ngx_fed_event_t *ev, u_char *dst, ngx_str_t *tail)
     if (retry_after) {
         p = ngx_sprintf(p, "Retry-After: %ui" CRLF, retry_after);
     }
+
+    p = ngx_sip_diagnose(p, ev->conf->sip_data, ev->from_domain, status,
+                         &reason);
 
     p = ngx_cpymem(p, "Content-Length: 0" CRLF CRLF,
                    sizeof("Content-Length: 0" CRLF CRLF) - 1);
@@ -837,7 +853,7 @@ ngx_sip_server_contact(ngx_fed_event_t *ev, ngx_str_t *contact)
         return rc;
     }
 
-    if (ngx_fed_address_sip_size(&addr) > NGX_SIP_TAIL_LEN / 2) {
+    if (ngx_fed_address_sip_size(&addr) > NGX_SIP_CONTACT_LEN) {
         return NGX_DECLINED;
     }
 

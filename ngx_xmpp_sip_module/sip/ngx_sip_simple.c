@@ -42,7 +42,9 @@ const ngx_sip_dialect_t  ngx_sip_dialect_simple = {
     NULL,
     NULL,
     NULL,
-    ngx_sip_simple_composing
+    ngx_sip_simple_composing,
+    NULL,
+    NULL
 };
 
 

@@ -311,7 +311,7 @@ ngx_sip_subscriber_read(ngx_sip_notified_t *ntf, ngx_sip_refusal_t *refusal)
 
     ntf->event = ngx_sip_dialog_event(msg, &ntf->event_id);
 
-    rc = ngx_sip_dialog_texts(ev->pool, msg, ntf->texts);
+    rc = ngx_sip_dialog_texts(ntf->conn, ev->pool, msg, ntf->texts);
 
     if (rc == NGX_DECLINED) {
         refusal->status = 400;

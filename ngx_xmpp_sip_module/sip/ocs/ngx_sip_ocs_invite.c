@@ -69,11 +69,11 @@ static ngx_int_t ngx_sip_ocs_invitation_text(ngx_sip_ocs_invite_t *invite,
 static void ngx_sip_ocs_invite_handler(ngx_event_t *ev);
 static void ngx_sip_ocs_invited(ngx_sip_client_t *client,
     ngx_fed_outcome_t *outcome, ngx_sip_msg_t *msg);
-static ngx_int_t ngx_sip_ocs_accepted_dialog(ngx_sip_client_t *ack,
-    ngx_sip_msg_t *msg, ngx_sip_dialog_t *dialog);
+static ngx_int_t ngx_sip_ocs_accepted_dialog(ngx_sip_conn_t *conn,
+    ngx_sip_client_t *client, ngx_sip_msg_t *msg, ngx_sip_dialog_t *dialog);
 static ngx_uint_t ngx_sip_ocs_establish(ngx_sip_ctx_t *ctx,
     ngx_sip_dialog_t *dialog, ngx_sip_msg_t *msg);
-static void ngx_sip_ocs_unwanted(ngx_sip_ctx_t *ctx, ngx_sip_msg_t *msg);
+static void ngx_sip_ocs_unwanted(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
 static void ngx_sip_ocs_typed(ngx_sip_client_t *client,
     ngx_fed_outcome_t *outcome, ngx_sip_msg_t *msg);
 
@@ -687,7 +687,7 @@ ngx_sip_ocs_accepted(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 
     ngx_str_null(&none);
 
-    if (ngx_sip_ocs_accepted_dialog(ack, msg, &dialog) != NGX_OK) {
+    if (ngx_sip_ocs_accepted_dialog(conn, ack, msg, &dialog) != NGX_OK) {
 
         ngx_log_error(NGX_LOG_ERR, conn->link->log, 0,
                       "peer sent a 200 to an INVITE that makes no dialog");
@@ -698,8 +698,6 @@ ngx_sip_ocs_accepted(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 
     wanted = ngx_sip_ocs_establish(ctx, &dialog, msg);
 
-    ack->cseq = msg->cseq;
-
     if (ngx_sip_dialog_write(ack, &dialog, &none, &none) != NGX_OK) {
         ngx_destroy_pool(ack->pool);
         return;
@@ -708,7 +706,7 @@ ngx_sip_ocs_accepted(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     ngx_sip_client_post(ack, conn);
 
     if (!wanted) {
-        ngx_sip_ocs_unwanted(ctx, msg);
+        ngx_sip_ocs_unwanted(conn, msg);
     }
 }
 
@@ -716,13 +714,13 @@ ngx_sip_ocs_accepted(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 /* Reads the dialog that a 2xx makes, as one of its user agent client. */
 
 static ngx_int_t
-ngx_sip_ocs_accepted_dialog(ngx_sip_client_t *ack, ngx_sip_msg_t *msg,
-    ngx_sip_dialog_t *dialog)
+ngx_sip_ocs_accepted_dialog(ngx_sip_conn_t *conn, ngx_sip_client_t *client,
+    ngx_sip_msg_t *msg, ngx_sip_dialog_t *dialog)
 {
     ngx_str_t   *texts;
     ngx_pool_t  *pool;
 
-    pool = ack->pool;
+    pool = client->pool;
     texts = dialog->texts;
 
     ngx_memzero(dialog, sizeof(ngx_sip_dialog_t));
@@ -740,7 +738,7 @@ ngx_sip_ocs_accepted_dialog(ngx_sip_client_t *ack, ngx_sip_msg_t *msg,
         || msg->to.tag.len == 0
         || ngx_sip_dialog_tag(&msg->from.tag, &dialog->tag) != NGX_OK
         || ngx_sip_dialog_contact(msg, &texts[NGX_FED_TEXT_TARGET]) != NGX_OK
-        || ngx_sip_dialog_reversed(pool, msg, &texts[NGX_FED_TEXT_ROUTES])
+        || ngx_sip_dialog_routes(conn, pool, msg, &texts[NGX_FED_TEXT_ROUTES])
            != NGX_OK
         || ngx_fed_address_from_sip(pool, &msg->from.uri, dialog->local)
            != NGX_OK
@@ -749,6 +747,10 @@ ngx_sip_ocs_accepted_dialog(ngx_sip_client_t *ack, ngx_sip_msg_t *msg,
     {
         return NGX_ERROR;
     }
+
+    client->cseq = dialog->cseq;
+    client->name = dialog->remote->domain;
+    client->domain = ngx_fed_domain_find(conn->ctx->conf, &client->name);
 
     return NGX_OK;
 }
@@ -800,14 +802,14 @@ ngx_sip_ocs_establish(ngx_sip_ctx_t *ctx, ngx_sip_dialog_t *dialog,
 
 
 static void
-ngx_sip_ocs_unwanted(ngx_sip_ctx_t *ctx, ngx_sip_msg_t *msg)
+ngx_sip_ocs_unwanted(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 {
     ngx_sip_client_t  *bye;
     ngx_sip_dialog_t  *dialog;
 
     static ngx_str_t  method = ngx_string("BYE");
 
-    bye = ngx_sip_client_create(ctx, &method);
+    bye = ngx_sip_client_create(conn->ctx, &method);
 
     if (bye == NULL) {
         return;
@@ -816,7 +818,7 @@ ngx_sip_ocs_unwanted(ngx_sip_ctx_t *ctx, ngx_sip_msg_t *msg)
     dialog = ngx_palloc(bye->pool, sizeof(ngx_sip_dialog_t));
 
     if (dialog == NULL
-        || ngx_sip_ocs_accepted_dialog(bye, msg, dialog) != NGX_OK)
+        || ngx_sip_ocs_accepted_dialog(conn, bye, msg, dialog) != NGX_OK)
     {
         ngx_destroy_pool(bye->pool);
         return;

@@ -212,7 +212,7 @@ ngx_sip_ocs_invite(ngx_sip_ocs_request_t *rq, ngx_sip_refusal_t *refusal)
         return ngx_sip_ocs_media_refused(rq, refusal);
     }
 
-    rc = ngx_sip_dialog_texts(rq->ev->pool, msg, rq->texts);
+    rc = ngx_sip_dialog_texts(rq->conn, rq->ev->pool, msg, rq->texts);
 
     if (rc == NGX_DECLINED || msg->from.tag.len == 0) {
         refusal->status = 400;
@@ -435,7 +435,7 @@ ngx_sip_ocs_reinvite(ngx_sip_ocs_request_t *rq, ngx_sip_refusal_t *refusal)
 
     if (ngx_sip_header(msg, NGX_SIP_CONTACT)) {
 
-        rc = ngx_sip_dialog_texts(rq->ev->pool, msg, rq->texts);
+        rc = ngx_sip_dialog_texts(rq->conn, rq->ev->pool, msg, rq->texts);
 
         if (rc == NGX_DECLINED) {
             refusal->status = 400;
@@ -521,21 +521,17 @@ ngx_sip_ocs_media_refused(ngx_sip_ocs_request_t *rq,
 }
 
 
-/*
- * Makes the header fields of a 200, Content-Type last, and a description.
- * Record-Route is that of the request, octet by octet (RFC 3261, 12.1.1).
- */
+/* Makes the header fields of a 200, Content-Type last, and a description. */
 
 static ngx_int_t
 ngx_sip_ocs_answer(ngx_sip_ocs_request_t *rq, ngx_sip_ocs_offer_e offer,
     ngx_str_t *headers, ngx_str_t *sdp)
 {
-    u_char            *p;
-    size_t             size;
-    ngx_str_t          local;
-    ngx_pool_t        *pool;
-    ngx_sip_rows_t    *rows;
-    ngx_sip_header_t  *h;
+    u_char          *p;
+    size_t           size;
+    ngx_str_t        local;
+    ngx_pool_t      *pool;
+    ngx_sip_rows_t  *rows;
 
     pool = rq->ev->pool;
     rows = &rq->conn->ctx->rows[rq->ev->from_domain->dialect];
@@ -551,14 +547,9 @@ ngx_sip_ocs_answer(ngx_sip_ocs_request_t *rq, ngx_sip_ocs_offer_e offer,
         return NGX_ERROR;
     }
 
-    size = sizeof("Contact: <>" CRLF NGX_SIP_OCS_ALLOW NGX_SIP_OCS_SDP_ROW)
-           + rows->all.len + rows->dialog.len + rows->contact.len + local.len;
-
-    h = ngx_sip_header(rq->msg, NGX_SIP_RECORD_ROUTE);
-
-    for ( /* void */ ; h; h = ngx_sip_header_next(rq->msg, h)) {
-        size += sizeof("Record-Route: " CRLF) + h->value.len;
-    }
+    size = sizeof(NGX_SIP_OCS_ALLOW NGX_SIP_OCS_SDP_ROW)
+           + ngx_sip_respond_routes_size(rq->conn, rq->msg)
+           + ngx_sip_contact_size(rows, &rq->ev->to);
 
     p = ngx_pnalloc(pool, size);
     if (p == NULL) {
@@ -567,16 +558,8 @@ ngx_sip_ocs_answer(ngx_sip_ocs_request_t *rq, ngx_sip_ocs_offer_e offer,
 
     headers->data = p;
 
-    p = ngx_sprintf(p, "%V%V", &rows->all, &rows->dialog);
-
-    h = ngx_sip_header(rq->msg, NGX_SIP_RECORD_ROUTE);
-
-    for ( /* void */ ; h; h = ngx_sip_header_next(rq->msg, h)) {
-        p = ngx_sprintf(p, "Record-Route: %V" CRLF, &h->value);
-    }
-
-    p = ngx_sprintf(p, "Contact: <%V>" CRLF,
-                    rows->contact.len ? &rows->contact : &local);
+    p = ngx_sip_respond_routes(p, rq->conn, rq->msg);
+    p = ngx_sip_contact(p, rows, &rq->ev->to);
     p = ngx_cpymem(p, NGX_SIP_OCS_ALLOW NGX_SIP_OCS_SDP_ROW,
                    sizeof(NGX_SIP_OCS_ALLOW NGX_SIP_OCS_SDP_ROW) - 1);
 
