@@ -26,7 +26,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(37);
+	->has_daemon('openssl')->plan(39);
 
 my $g = Test::Nginx::Gateway->new($t, dialect => 'ocs');
 
@@ -174,6 +174,16 @@ for my $generation (grep { $_ ne 'lcc-1.3' } @Test::Nginx::Edge::GENERATIONS) {
 		}
 	});
 }
+
+# an offer that names who is called, without accept-types: MS-SDP 3.1.5.3
+
+case('the offer of RTC 1.3', sub {
+	my ($client, $r, $u) = user(generation => 'lcc-1.3');
+	my $s = $client->start($u, file => 'invite-peer');
+
+	is($s->say('one'), 200, 'MESSAGE');
+	is($edge->told($u), "$r $u: one", 'text');
+});
 
 # what is no IM of two: ocs-wire 2.1, 2.9
 

@@ -25,7 +25,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(32);
+	->has_daemon('openssl')->plan(31);
 
 my $g = Test::Nginx::Gateway->new($t, dialect => 'ocs', federation => <<'EOF_');
         invite_timeout 2s;
@@ -189,12 +189,12 @@ case('200 and CANCEL cross', sub {
 	$xmpp->send(chat("$u/res", $r, 'one', id => 'm1'));
 	my $s = $client->session();
 	$s->ringing();
+	$s->{invite}{answered} = 200; # so CANCEL does not end it
 
 	ok(Test::Nginx::Peers::wait_until(sub {
-		my @cancel = grep { $_->method() eq 'CANCEL' }
+		return grep { $_->method() eq 'CANCEL'
+			&& $_->call_id() eq $s->{call_id} }
 			$edge->server()->seen();
-		$s->{invite}{answered} = 200 unless @cancel; # no 487
-		return grep { $_->call_id() eq $s->{call_id} } @cancel;
 	}, 15), 'CANCEL') or die "no CANCEL\n";
 
 	# either the session is used now, or ended; nobody hears both
@@ -449,7 +449,7 @@ case('requests of somebody else', sub {
 			from => $other)->code(), qr/^(?:403|481)$/,
 			"$file, From of another user");
 		like($s->transact($file, %{$s->{routes}}, text => 'type',
-			from => $domain)->code(), qr/^(?:403|481)$/,
+			from => $domain)->code(), qr/^(?:403|405|481)$/,
 			"$file, From of another domain");
 	}
 
@@ -481,8 +481,8 @@ case('an INVITE of somebody else', sub {
 
 	is($client->invite($u, link => $c)->answer()->code(), 403,
 		'certificate');
-	is($client->invite($u, from => '<sip:a@other.test>;tag=a')->answer()
-		->code(), 403, 'From');
+	like($client->invite($u, from => '<sip:a@other.test>;tag=a')->answer()
+		->code(), qr/^40[35]$/, 'From');
 });
 
 is($edge->wrong(), '', 'dialogs are as they should be');

@@ -54,9 +54,10 @@ sub new {
 		host => 'edge.test',
 		domain => 's.test',
 		peer_domain => 'x.test',
+		peer_domains => [],
 		gateway => 'gw.test',
 		links => 1,
-		routes => 0,
+		routes => 1,
 		spread => 0,
 		%args,
 		g => $g,
@@ -619,7 +620,7 @@ sub is_gateway_route {
 	return $params =~ /;transport=tls(?:;|$)/ && $params =~ /;lr(?:;|$)/;
 }
 
-# ocs-wire 2.2: text/plain, and only what is read
+# ocs-wire 2.2: text/plain, and only what is read; MS-SDP 3.1.5.3
 
 sub _judge_sdp {
 	my ($self, $m, $wrong) = @_;
@@ -630,8 +631,11 @@ sub _judge_sdp {
 		!~ m!^application/sdp\s*(?:;|$)!;
 	$wrong->("SDP:\n$sdp") if $sdp !~ /^v=0\x0d\x0ao=\S+\x20\d+\x20\d+\x20
 		IN\x20IP[46]\x20\S+\x0d\x0as=[^\x0d]+\x0d\x0ac=IN\x20IP[46]
-		[^\x0d]+\x0d\x0at=0\x200\x0d\x0am=(?:x-ms-)?message\x20\d+\x20
-		sip\x20\S+\x0d\x0aa=accept-types:[^\x0d]+\x0d\x0a$/x;
+		[^\x0d]+\x0d\x0at=0\x200\x0d\x0a(?:m=message\x20\d+\x20sip\x20
+		\S+\x0d\x0aa=accept-types:[^\x0d]+|m=x-ms-message\x20\d+\x20
+		sip\x20\S+)\x0d\x0a$/x;
+
+	return if $sdp =~ /^m=x-ms-message /m;
 
 	my ($types) = $sdp =~ /^a=accept-types:\s*([^\x0d]*?)\s*\x0d$/m;
 	my @types = split(' ', $types // '');
@@ -724,7 +728,8 @@ sub _judge_request {
 
 	my ($host) = $m->address('From') =~ /@([^;:>]*)/;
 	$wrong->('From of a domain that is not behind the gateway')
-		if ($host // '') ne $self->{peer_domain};
+		if !grep { ($host // '') eq $_ } $self->{peer_domain},
+			@{$self->{peer_domains}};
 
 	return if $method !~ /^(?:INVITE|SUBSCRIBE)$/;
 
@@ -1054,12 +1059,12 @@ package Test::Nginx::Edge::Dialog;
 use warnings;
 use strict;
 
-use Scalar::Util qw/ weaken /;
+# the Edge knows all of them until its end
 
 sub _remember {
 	my ($self) = @_;
 	my $edge = $self->{edge};
-	weaken($edge->{sessions}{"$self->{call_id} $self->{tag}"} = $self);
+	$edge->{sessions}{"$self->{call_id} $self->{tag}"} = $self;
 }
 
 # a request in the dialog, of a file: without waiting
@@ -1479,14 +1484,10 @@ sub fork {
 	my ($self, %v) = @_;
 	my $client = $self->{client};
 
-	my $other = (ref $self)->_invited({ %$client, epid => 'f0f0f0f0f0',
-		opaque => Test::Nginx::Edge::hex_of(16) . '-fork' }, $self->{invite},
+	my $fork = bless { %$client, epid => 'f0f0f0f0f0',
+		opaque => Test::Nginx::Edge::hex_of(16) . '-fork' }, ref $client;
+	my $other = (ref $self)->_invited($fork, $self->{invite},
 		$self->{conn});
-
-	bless $other->{client}, ref $client;
-	$other->{contact} = $other->{client}->contact();
-	$other->{from} = "<sip:$client->{user}>;tag=$other->{tag};epid="
-		. $other->{client}{epid};
 
 	return $other->accept(%v);
 }
