@@ -111,6 +111,13 @@ static ngx_conf_enum_t  ngx_xmpp_sip_ocs_routes[] = {
 };
 
 
+static ngx_conf_enum_t  ngx_xmpp_sip_ocs_presence[] = {
+    { ngx_string("pidf"), NGX_FED_OCS_PIDF },
+    { ngx_string("msrtc"), NGX_FED_OCS_MSRTC },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_conf_enum_t  ngx_xmpp_sip_ocs_contacts[] = {
     { ngx_string("host"), NGX_FED_OCS_CONTACT_HOST },
     { ngx_string("user"), NGX_FED_OCS_CONTACT_USER },
@@ -118,9 +125,30 @@ static ngx_conf_enum_t  ngx_xmpp_sip_ocs_contacts[] = {
 };
 
 
+static ngx_conf_bitmask_t  ngx_xmpp_sip_ocs_accept[] = {
+    { ngx_string("pidf"), NGX_FED_OCS_PIDF },
+    { ngx_string("msrtc"), NGX_FED_OCS_MSRTC },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_conf_enum_t  ngx_xmpp_sip_ocs_negotiations[] = {
     { ngx_string("200"), 200 },
     { ngx_string("405"), 405 },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_xmpp_sip_ocs_pending[] = {
+    { ngx_string("offline"), NGX_FED_OCS_OFFLINE },
+    { ngx_string("pending"), NGX_FED_OCS_PENDING },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_xmpp_sip_ocs_subscribed[] = {
+    { ngx_string("active"), NGX_FED_OCS_ACTIVE },
+    { ngx_string("open"), NGX_FED_OCS_OPEN },
     { ngx_null_string, 0 }
 };
 
@@ -406,6 +434,7 @@ static ngx_command_t  ngx_xmpp_sip_commands[] = {
     ngx_xmpp_sip_msec("presence_idle", presence_idle),
     ngx_xmpp_sip_msec("subscribe_interval", subscribe_interval),
     ngx_xmpp_sip_msec("denial_time", denial_time),
+    ngx_xmpp_sip_msec("contact_expires", contact_expires),
 
     ngx_xmpp_sip_num("pair_dialogs", pair_dialogs, ngx_xmpp_sip_dialogs),
     ngx_xmpp_sip_num("user_watchers", user_watchers, ngx_xmpp_sip_positive),
@@ -418,6 +447,24 @@ static ngx_command_t  ngx_xmpp_sip_commands[] = {
     ngx_xmpp_sip_num("sessions", sessions, ngx_xmpp_sip_positive),
     ngx_xmpp_sip_command("ocs_accept_types", NGX_CONF_TAKE1,
                          ngx_conf_set_str_slot, ocs_accept_types, NULL),
+
+    ngx_xmpp_sip_command("ocs_presence", NGX_CONF_TAKE1,
+                         ngx_conf_set_enum_slot, ocs_presence,
+                         &ngx_xmpp_sip_ocs_presence),
+
+    ngx_xmpp_sip_flag("ocs_note", ocs_note),
+
+    ngx_xmpp_sip_command("ocs_accept", NGX_CONF_TAKE12,
+                         ngx_conf_set_bitmask_slot, ocs_accept,
+                         &ngx_xmpp_sip_ocs_accept),
+
+    ngx_xmpp_sip_command("ocs_pending", NGX_CONF_TAKE1,
+                         ngx_conf_set_enum_slot, ocs_pending,
+                         &ngx_xmpp_sip_ocs_pending),
+
+    ngx_xmpp_sip_command("ocs_subscribed", NGX_CONF_TAKE1,
+                         ngx_conf_set_enum_slot, ocs_subscribed,
+                         &ngx_xmpp_sip_ocs_subscribed),
 
       ngx_null_command
 };
@@ -885,6 +932,7 @@ ngx_xmpp_sip_create_federation(ngx_conf_t *cf, ngx_str_t *name)
     fcf->presence_idle = NGX_CONF_UNSET_MSEC;
     fcf->subscribe_interval = NGX_CONF_UNSET_MSEC;
     fcf->denial_time = NGX_CONF_UNSET_MSEC;
+    fcf->contact_expires = NGX_CONF_UNSET_MSEC;
     fcf->resubscribe_delay = NGX_CONF_UNSET_MSEC;
     fcf->resubscribe_max = NGX_CONF_UNSET_MSEC;
     fcf->refresh_rate = NGX_CONF_UNSET_UINT;
@@ -896,6 +944,11 @@ ngx_xmpp_sip_create_federation(ngx_conf_t *cf, ngx_str_t *name)
     fcf->invite_timeout = NGX_CONF_UNSET_MSEC;
     fcf->session_timeout = NGX_CONF_UNSET_MSEC;
     fcf->sessions = NGX_CONF_UNSET_UINT;
+
+    fcf->ocs_presence = NGX_CONF_UNSET_UINT;
+    fcf->ocs_note = NGX_CONF_UNSET;
+    fcf->ocs_pending = NGX_CONF_UNSET_UINT;
+    fcf->ocs_subscribed = NGX_CONF_UNSET_UINT;
 
     if (ngx_array_init(&fcf->domains, cf->pool, 8, sizeof(ngx_fed_domain_t *))
         != NGX_OK
@@ -1115,6 +1168,7 @@ ngx_xmpp_sip_init_presence(ngx_fed_conf_t *fcf)
     ngx_conf_init_msec_value(fcf->presence_idle, 21600000);
     ngx_conf_init_msec_value(fcf->subscribe_interval, 86400000);
     ngx_conf_init_msec_value(fcf->denial_time, 86400000);
+    ngx_conf_init_msec_value(fcf->contact_expires, 7776000000);
     ngx_conf_init_msec_value(fcf->resubscribe_delay, 30000);
     ngx_conf_init_msec_value(fcf->resubscribe_max, 3600000);
     ngx_conf_init_uint_value(fcf->refresh_rate, 100);
@@ -1129,6 +1183,16 @@ ngx_xmpp_sip_init_presence(ngx_fed_conf_t *fcf)
 
     if (fcf->ocs_accept_types.data == NULL) {
         ngx_str_set(&fcf->ocs_accept_types, "text/plain");
+    }
+
+    ngx_conf_init_uint_value(fcf->ocs_presence, NGX_FED_OCS_PIDF);
+    ngx_conf_init_value(fcf->ocs_note, 0);
+    ngx_conf_init_uint_value(fcf->ocs_pending, NGX_FED_OCS_OFFLINE);
+    ngx_conf_init_uint_value(fcf->ocs_subscribed, NGX_FED_OCS_ACTIVE);
+
+    if (fcf->ocs_accept == 0) {
+        fcf->ocs_accept = NGX_CONF_BITMASK_SET|NGX_FED_OCS_PIDF
+                          |NGX_FED_OCS_MSRTC;
     }
 }
 

@@ -25,6 +25,8 @@ my %programs = (
 	address => [ qw/ address precis text / ],
 	due => [ qw/ due / ],
 	error => [ qw/ error / ],
+	ocs_document => [ qw/ ocs_document sip_pidf sip_field presence address
+		precis text xml / ],
 	ocs_text => [ qw/ ocs_text sip_field / ],
 	pidf => [ qw/ sip_pidf sip_field address precis text xml / ],
 	presence => [ qw/ presence / ],

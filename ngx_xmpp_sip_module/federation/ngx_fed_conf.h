@@ -27,6 +27,17 @@
 #define NGX_FED_OCS_CONTACT_HOST    0
 #define NGX_FED_OCS_CONTACT_USER    1
 
+/* of the dialect "ocs" */
+
+#define NGX_FED_OCS_PIDF          0x0002    /* after NGX_CONF_BITMASK_SET */
+#define NGX_FED_OCS_MSRTC         0x0004
+
+#define NGX_FED_OCS_OFFLINE       0
+#define NGX_FED_OCS_PENDING       1
+
+#define NGX_FED_OCS_ACTIVE        0
+#define NGX_FED_OCS_OPEN          1
+
 
 struct ngx_fed_conf_s {
     ngx_str_t                     name;
@@ -138,6 +149,7 @@ struct ngx_fed_conf_s {
     ngx_msec_t                    presence_idle;
     ngx_msec_t                    subscribe_interval;  /* to XMPP users */
     ngx_msec_t                    denial_time;
+    ngx_msec_t                    contact_expires;     /* 0: never */
     ngx_msec_t                    resubscribe_delay;   /* doubles */
     ngx_msec_t                    resubscribe_max;
     ngx_uint_t                    refresh_rate;        /* a second */
@@ -152,6 +164,12 @@ struct ngx_fed_conf_s {
     ngx_msec_t                    session_timeout;
     ngx_uint_t                    sessions;            /* in the zone */
     ngx_str_t                     ocs_accept_types;
+
+    ngx_uint_t                    ocs_presence;        /* documents sent, */
+    ngx_flag_t                    ocs_note;
+    ngx_uint_t                    ocs_accept;          /* and asked for */
+    ngx_uint_t                    ocs_pending;
+    ngx_uint_t                    ocs_subscribed;
 
     /* a worker's own, from init_process */
 

@@ -58,6 +58,8 @@ static ngx_fed_end_e ngx_fed_roster_reason(ngx_fed_outcome_t *outcome);
 static void ngx_fed_roster_bounced(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair,
     ngx_fed_outcome_t *outcome);
 static void ngx_fed_roster_rest(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch);
+static ngx_msec_t ngx_fed_roster_left(ngx_fed_conf_t *fcf,
+    ngx_fed_watch_t *watch);
 static ngx_uint_t ngx_fed_roster_turn(ngx_fed_conf_t *fcf,
     ngx_fed_watch_t *watch);
 static void ngx_fed_roster_again(ngx_fed_conf_t *fcf, ngx_fed_key_t *id);
@@ -1210,7 +1212,7 @@ ngx_fed_roster_unwatch(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch,
 }
 
 
-/* Does what the two above have returned, but for the subscribe. */
+/* Does what those above have returned, but for the subscribe. */
 
 void
 ngx_fed_roster_todo(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair, ngx_uint_t todo)
@@ -1222,6 +1224,11 @@ ngx_fed_roster_todo(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair, ngx_uint_t todo)
 
     if (todo & NGX_FED_TODO_UNAVAILABLE) {
         fcf->xmpp->presence(fcf, NGX_FED_UNAVAILABLE, pair->watcher,
+                            pair->presentity, NULL, NULL);
+    }
+
+    if (todo & NGX_FED_TODO_UNSUBSCRIBE) {
+        fcf->xmpp->presence(fcf, NGX_FED_UNSUBSCRIBE, pair->watcher,
                             pair->presentity, NULL, NULL);
     }
 }
@@ -1371,7 +1378,7 @@ static void
 ngx_fed_roster_rest(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch)
 {
     uint32_t    seconds;
-    ngx_msec_t  now;
+    ngx_msec_t  now, left;
 
     ngx_fed_watch_changed(fcf);
 
@@ -1394,7 +1401,9 @@ ngx_fed_roster_rest(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch)
     switch (watch->state) {
 
     case NGX_FED_WATCH_GRANTED:
-        ngx_fed_watch_due(fcf, watch, 0);
+        left = ngx_fed_roster_left(fcf, watch);
+        ngx_fed_watch_due(fcf, watch, left == NGX_TIMER_INFINITE ? 0
+                                                                 : now + left);
         return;
 
     case NGX_FED_WATCH_PENDING:
@@ -1430,6 +1439,30 @@ ngx_fed_roster_rest(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch)
 }
 
 
+/*
+ * Returns for how long a SIP user who may see an XMPP user, but has no dialog,
+ * is remembered, in ms; NGX_TIMER_INFINITE: there is no end to it.
+ */
+
+static ngx_msec_t
+ngx_fed_roster_left(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch)
+{
+    uint32_t  seconds;
+
+    if (!watch->sip || watch->dialogs || fcf->contact_expires == 0
+        || watch->state != NGX_FED_WATCH_GRANTED)
+    {
+        return NGX_TIMER_INFINITE;
+    }
+
+    seconds = watch->seen
+              + (uint32_t) ngx_fed_in_seconds(fcf->contact_expires)
+              - ngx_fed_seconds();
+
+    return ((int32_t) seconds <= 0) ? 0 : (ngx_msec_t) seconds * 1000;
+}
+
+
 /* The time set for a watch or, with a tag, for one of its dialogs has come. */
 
 void
@@ -1456,7 +1489,8 @@ ngx_fed_roster_due(ngx_fed_conf_t *fcf, ngx_fed_key_t *id, uint64_t tag)
         }
 
         if (watch->sip) {
-            again = (watch->stale && watch->dialogs);
+            again = (watch->stale && watch->dialogs)
+                    || ngx_fed_roster_left(fcf, watch) == 0;
 
         } else {
             again = (ngx_fed_watch_live(watch) == NULL
@@ -1508,7 +1542,8 @@ ngx_fed_roster_turn(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch)
 
 /*
  * An XMPP user who watches has no dialog, and gets one if he is there; or what
- * is known of an XMPP user is old, and he is asked.
+ * is known of an XMPP user is old, and he is asked; or a SIP user has not asked
+ * for him for so long that he gave him up.
  */
 
 static void
@@ -1516,7 +1551,7 @@ ngx_fed_roster_again(ngx_fed_conf_t *fcf, ngx_fed_key_t *id)
 {
     ngx_int_t         rc;
     ngx_pool_t       *pool;
-    ngx_uint_t        sip;
+    ngx_uint_t        sip, todo;
     ngx_fed_pair_t    pair;
     ngx_fed_watch_t  *watch;
 
@@ -1527,6 +1562,7 @@ ngx_fed_roster_again(ngx_fed_conf_t *fcf, ngx_fed_key_t *id)
 
     rc = NGX_DECLINED;
     sip = 0;
+    todo = NGX_FED_TODO_PROBE;
 
     ngx_fed_zone_lock(fcf);
 
@@ -1536,7 +1572,12 @@ ngx_fed_roster_again(ngx_fed_conf_t *fcf, ngx_fed_key_t *id)
         rc = ngx_fed_watch_pair(fcf, pool, watch, &pair);
         sip = watch->sip;
 
-        if (rc == NGX_OK && sip) {
+        if (rc == NGX_OK && sip && ngx_fed_roster_left(fcf, watch) == 0) {
+            todo = NGX_FED_TODO_UNSUBSCRIBE;
+            watch->state = NGX_FED_WATCH_NONE;
+            ngx_fed_roster_rest(fcf, watch);
+
+        } else if (rc == NGX_OK && sip) {
             watch->stale = 0;
             ngx_fed_watch_due(fcf, watch, 0);
 
@@ -1556,7 +1597,7 @@ ngx_fed_roster_again(ngx_fed_conf_t *fcf, ngx_fed_key_t *id)
     ngx_fed_zone_unlock(fcf);
 
     if (rc == NGX_OK && sip) {
-        ngx_fed_roster_todo(fcf, &pair, NGX_FED_TODO_PROBE);
+        ngx_fed_roster_todo(fcf, &pair, todo);
 
     } else if (rc == NGX_OK) {
         fcf->sip->subscribe(fcf, &pair);

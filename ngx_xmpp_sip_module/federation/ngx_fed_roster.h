@@ -34,6 +34,7 @@ typedef enum {
 #define NGX_FED_TODO_SUBSCRIBE    0x02
 #define NGX_FED_TODO_PROBE        0x04
 #define NGX_FED_TODO_UNAVAILABLE  0x08
+#define NGX_FED_TODO_UNSUBSCRIBE  0x10
 
 
 /* an event of the XMPP side that policy has let pass */

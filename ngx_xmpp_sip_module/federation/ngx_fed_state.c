@@ -28,9 +28,12 @@
 #define NGX_FED_STATE_SIP        0x01
 #define NGX_FED_STATE_KNOWN      0x02
 #define NGX_FED_STATE_TOLD       0x04
+#define NGX_FED_STATE_SEEN       0x08            /* is meant, of a SIP user */
 
 #define NGX_FED_STATE_ACTIVE     0x01
 #define NGX_FED_STATE_REMOTE     0x02
+#define NGX_FED_STATE_FORMAT     2               /* bits to shift by */
+#define NGX_FED_STATE_FORMATS    0x03
 
 
 typedef struct {
@@ -533,7 +536,7 @@ ngx_fed_state_put(u_char *p, ngx_fed_watch_t *watch)
 
     ngx_memcpy(record.len, watch->names_len, sizeof(record.len));
 
-    record.flags = (watch->sip ? NGX_FED_STATE_SIP : 0)
+    record.flags = (watch->sip ? NGX_FED_STATE_SIP|NGX_FED_STATE_SEEN : 0)
                    | (watch->known ? NGX_FED_STATE_KNOWN : 0)
                    | (watch->told ? NGX_FED_STATE_TOLD : 0);
 
@@ -587,7 +590,8 @@ ngx_fed_state_put_dialog(u_char *p, ngx_fed_dialog_t *dialog)
     record.cseq = dialog->cseq;
     record.remote_cseq = dialog->remote_cseq;
     record.flags = (dialog->active ? NGX_FED_STATE_ACTIVE : 0)
-                   | (dialog->remote_set ? NGX_FED_STATE_REMOTE : 0);
+                   | (dialog->remote_set ? NGX_FED_STATE_REMOTE : 0)
+                   | (dialog->format << NGX_FED_STATE_FORMAT);
 
     size = 0;
 
@@ -896,6 +900,11 @@ ngx_fed_state_restore(ngx_fed_state_reader_t *reader,
     watch->asked = now + record->asked;
     watch->until = now + record->until;
     watch->seen = now + record->seen;
+
+    if (watch->sip && (record->flags & NGX_FED_STATE_SEEN) == 0) {
+        watch->seen = ngx_fed_seconds();
+    }
+
     watch->told = ((record->flags & NGX_FED_STATE_TOLD) != 0);
 
     if (record->presence
@@ -964,6 +973,8 @@ ngx_fed_state_get_dialog(ngx_fed_state_reader_t *reader, ngx_fed_watch_t *watch)
     dialog->remote_cseq = record.remote_cseq;
     dialog->remote_set = ((record.flags & NGX_FED_STATE_REMOTE) != 0);
     dialog->active = ((record.flags & NGX_FED_STATE_ACTIVE) != 0);
+    dialog->format = (record.flags >> NGX_FED_STATE_FORMAT)
+                     & NGX_FED_STATE_FORMATS;
     dialog->notified = 1;
 
     /* what was sent since the file was written is not known here */

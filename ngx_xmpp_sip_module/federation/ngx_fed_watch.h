@@ -59,7 +59,8 @@ struct ngx_fed_watch_s {
     uint32_t                      asked;     /* s: authorization, last time;
                                                 or a dialog ahead of its time */
     uint32_t                      until;     /* s */
-    uint32_t                      seen;      /* s: a sign of the watcher */
+    uint32_t                      seen;      /* s: a sign of the watcher; of a
+                                                SIP user, SUBSCRIBE */
     uint16_t                      presence_len;
     uint16_t                      names_len[3];  /* the last one follows */
     uint16_t                      names_size;
@@ -104,6 +105,7 @@ struct ngx_fed_dialog_s {
     unsigned                      retried:1; /* after 423 */
     unsigned                      slotted:1; /* its turn is at due */
     unsigned                      poll:1;    /* it was for one NOTIFY only */
+    unsigned                      format:2;  /* of documents; the leg's */
 };
 
 

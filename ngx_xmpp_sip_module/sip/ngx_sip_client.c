@@ -739,6 +739,8 @@ ngx_sip_client_response(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 
     ngx_sip_client_outcome(msg, text, &outcome);
 
+    client->from = conn;
+
     /* RFC 3263, 4.3 */
 
     if (msg->status == 503) {

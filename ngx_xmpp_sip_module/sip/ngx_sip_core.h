@@ -168,6 +168,7 @@ struct ngx_sip_client_s {
     ngx_sip_pair_t               *pair;
     ngx_sip_peer_t               *peer;
     ngx_sip_conn_t               *conn;      /* written to, and open */
+    ngx_sip_conn_t               *from;      /* that the response came by */
     uint64_t                      seq;
 
     /* the request but for its Via */
@@ -232,6 +233,7 @@ typedef struct {
     ngx_fed_address_t            *remote;
     uint64_t                      tag;       /* ours */
     uint32_t                      cseq;
+    ngx_uint_t                    format;    /* of documents */
     ngx_str_t                     texts[NGX_FED_TEXTS];
 } ngx_sip_dialog_t;
 
@@ -244,6 +246,14 @@ typedef struct {
     ngx_str_t                     headers;   /* rows */
     ngx_str_t                     body;      /* with ngx_sip_server_answer() */
 } ngx_sip_refusal_t;
+
+
+/* a document for a watcher, and rows of header fields that tell what it is */
+
+typedef struct {
+    ngx_str_t                     headers;
+    ngx_str_t                     body;
+} ngx_sip_document_t;
 
 
 /*
@@ -301,6 +311,39 @@ struct ngx_sip_ctx_s {
 
 
 /*
+ * How a domain speaks of presence.  accept() returns the row of what is read.
+ * format() tells from a SUBSCRIBE what a watcher takes, as ngx_fed_dialog_t
+ * keeps it, or returns NGX_DECLINED; write() makes a document of that format,
+ * or returns NGX_ERROR.  read() reads one as ngx_sip_pidf_read() does, or
+ * returns NGX_DONE if it is of no type that is known.  offline() tells whether
+ * who waits for an approval is to see a user who is offline; NULL: he is told
+ * that it is pending.  grants() tells whether NOTIFY that says active, with a
+ * presence or NULL, is an approval; NULL: it is.  piggyback: a response may
+ * have the first document.
+ */
+
+typedef struct {
+    const ngx_str_t            *(*accept)(ngx_sip_ctx_t *ctx);
+    ngx_int_t                   (*format)(ngx_sip_ctx_t *ctx,
+                                          ngx_sip_msg_t *msg);
+    ngx_int_t                   (*read)(ngx_pool_t *pool,
+                                        ngx_sip_media_t *media,
+                                        ngx_str_t *body, ngx_str_t *lang,
+                                        ngx_fed_address_t *entity,
+                                        ngx_fed_presence_t *presence);
+    ngx_int_t                   (*write)(ngx_sip_ctx_t *ctx, ngx_pool_t *pool,
+                                         ngx_uint_t format,
+                                         ngx_fed_presence_t *presence,
+                                         ngx_fed_address_t *entity,
+                                         ngx_sip_document_t *document);
+    ngx_uint_t                  (*offline)(ngx_sip_ctx_t *ctx);
+    ngx_uint_t                  (*grants)(ngx_sip_ctx_t *ctx,
+                                          ngx_fed_presence_t *presence);
+    ngx_uint_t                    piggyback;
+} ngx_sip_presence_t;
+
+
+/*
  * How a domain speaks: one file each, or a folder.  init() sets the rows.
  *
  * read() fills in an event from a MESSAGE that starts no dialog, and returns
@@ -339,12 +382,15 @@ typedef struct {
     u_char                     *(*diagnose)(ngx_sip_ctx_t *ctx, u_char *dst,
                                             ngx_uint_t status,
                                             ngx_str_t *reason);
+    const ngx_sip_presence_t     *presence;
 } ngx_sip_dialect_t;
 
 
 extern const ngx_sip_dialect_t  *const ngx_sip_dialects[];
 extern const ngx_sip_dialect_t  ngx_sip_dialect_simple;
 extern const ngx_sip_dialect_t  ngx_sip_dialect_ocs;
+extern const ngx_sip_presence_t  ngx_sip_presence_simple;
+extern const ngx_sip_presence_t  ngx_sip_presence_ocs;
 
 
 /* ngx_sip_conn.c */
@@ -487,6 +533,13 @@ void ngx_sip_dialog_claim(ngx_sip_ctx_t *ctx, ngx_fed_dialog_t *dialog);
 ngx_uint_t ngx_sip_dialog_claimed(ngx_sip_ctx_t *ctx,
     ngx_fed_dialog_t *dialog);
 void ngx_sip_dialog_due(ngx_fed_conf_t *fcf, ngx_fed_key_t *id, uint64_t tag);
+
+/* ngx_sip_document.c */
+
+const ngx_sip_presence_t *ngx_sip_presence_of(ngx_sip_ctx_t *ctx,
+    ngx_fed_address_t *addr);
+ngx_uint_t ngx_sip_accepts(ngx_sip_msg_t *msg, const ngx_str_t *types);
+ngx_uint_t ngx_sip_media_in(ngx_sip_media_t *media, const ngx_str_t *types);
 
 /* ngx_sip_notifier.c */
 

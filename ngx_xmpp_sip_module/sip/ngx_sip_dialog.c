@@ -49,6 +49,7 @@ ngx_sip_dialog_copy(ngx_sip_ctx_t *ctx, ngx_pool_t *pool,
                                 : dialog->pair.presentity;
     dialog->tag = from->tag;
     dialog->cseq = from->cseq;
+    dialog->format = from->format;
 
     ngx_fed_dialog_texts(from, dialog->texts);
 
@@ -109,9 +110,10 @@ ngx_sip_dialog_tag(ngx_str_t *text, uint64_t *tag)
 
 
 /*
- * Sets the texts of a dialog that a request to us makes (RFC 3261, 12.1.1),
- * but for those of the event package.  Returns NGX_DECLINED if there is no
- * Contact to be used, or too long a route, NGX_ERROR if there is no memory.
+ * Sets the texts of a dialog that a request to us makes (RFC 3261, 12.1.1), or
+ * a response (12.1.2), but for those of the event package.  Returns
+ * NGX_DECLINED if there is no Contact to be used, or too long a route, or
+ * NGX_ERROR if there is no memory.
  *
  * A NOTIFY has to have a Contact (RFC 6665, 8.2.1), but that of Linphone has
  * none: then there is no target.
@@ -125,7 +127,7 @@ ngx_sip_dialog_texts(ngx_sip_conn_t *conn, ngx_pool_t *pool,
 
     ngx_memzero(texts, NGX_FED_TEXTS * sizeof(ngx_str_t));
 
-    if (msg->method != NGX_SIP_NOTIFY
+    if ((msg->method != NGX_SIP_NOTIFY && msg->method != NGX_SIP_BENOTIFY)
         || ngx_sip_header(msg, NGX_SIP_CONTACT))
     {
         rc = ngx_sip_dialog_contact(msg, &texts[NGX_FED_TEXT_TARGET]);
@@ -136,7 +138,7 @@ ngx_sip_dialog_texts(ngx_sip_conn_t *conn, ngx_pool_t *pool,
     }
 
     texts[NGX_FED_TEXT_CALL_ID] = msg->call_id;
-    texts[NGX_FED_TEXT_TAG] = msg->from.tag;
+    texts[NGX_FED_TEXT_TAG] = msg->response ? msg->to.tag : msg->from.tag;
 
     return ngx_sip_dialog_routes(conn, pool, msg, &texts[NGX_FED_TEXT_ROUTES]);
 }

@@ -10,7 +10,6 @@
 #include <ngx_event.h>
 #include <ngx_stream.h>
 #include "ngx_sip_core.h"
-#include "ngx_sip_pidf.h"
 
 
 #define NGX_SIP_HEADERS_LEN     512
@@ -32,6 +31,7 @@ typedef struct {
     ngx_str_t                     texts[NGX_FED_TEXTS];
     ngx_msec_t                    expires;
     uint64_t                      tag;       /* of the dialog */
+    ngx_uint_t                    format;
 
     ngx_uint_t                    status;
     ngx_uint_t                    todo;
@@ -53,7 +53,6 @@ static void ngx_sip_notifier_forbid(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id,
     ngx_sip_msg_t *msg);
 static ngx_int_t ngx_sip_notifier_check(ngx_sip_subscribe_t *sub,
     ngx_sip_refusal_t *refusal);
-static ngx_uint_t ngx_sip_notifier_accepts(ngx_sip_msg_t *msg);
 static ngx_int_t ngx_sip_notifier_expires(ngx_sip_subscribe_t *sub,
     ngx_sip_refusal_t *refusal);
 static void ngx_sip_notifier_refresh(ngx_sip_subscribe_t *sub);
@@ -66,15 +65,15 @@ static void ngx_sip_notifier_answer(ngx_sip_subscribe_t *sub);
 static ngx_uint_t ngx_sip_notifier_wanted(ngx_fed_conf_t *fcf,
     ngx_fed_dialog_t *dialog, ngx_uint_t granted, uint32_t hash);
 static ngx_int_t ngx_sip_notifier_snapshot(ngx_pool_t *pool,
-    ngx_fed_watch_t *watch, ngx_fed_dialog_t *dialog,
+    ngx_fed_watch_t *watch, ngx_fed_dialog_t *dialog, ngx_uint_t offline,
     ngx_fed_presence_t *presence);
 static void ngx_sip_notifier_closed(ngx_fed_presence_t *presence);
 static void ngx_sip_notifier_end(ngx_sip_client_t *client,
     ngx_fed_watch_t *watch, ngx_fed_dialog_t *dialog);
 static void ngx_sip_notifier_send(ngx_sip_client_t *client,
     ngx_sip_dialog_t *dialog, ngx_str_t *state, ngx_fed_presence_t *presence);
-static u_char *ngx_sip_notifier_language(u_char *p,
-    ngx_fed_presence_t *presence);
+static ngx_uint_t ngx_sip_notifier_offline(ngx_sip_ctx_t *ctx,
+    ngx_sip_dialog_t *dialog);
 static void ngx_sip_notifier_handler(ngx_sip_client_t *client,
     ngx_fed_outcome_t *outcome, ngx_sip_msg_t *msg);
 static ngx_uint_t ngx_sip_notifier_failed(ngx_sip_client_t *client,
@@ -209,11 +208,14 @@ ngx_sip_notifier_forbid(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id,
 static ngx_int_t
 ngx_sip_notifier_check(ngx_sip_subscribe_t *sub, ngx_sip_refusal_t *refusal)
 {
-    ngx_int_t         rc;
-    ngx_pool_t       *pool;
-    ngx_sip_msg_t    *msg;
-    ngx_fed_event_t  *ev;
+    ngx_int_t                  rc;
+    ngx_pool_t                *pool;
+    ngx_sip_ctx_t             *ctx;
+    ngx_sip_msg_t             *msg;
+    ngx_fed_event_t           *ev;
+    const ngx_sip_presence_t  *speaks;
 
+    ctx = sub->conn->ctx;
     msg = sub->msg;
     ev = sub->ev;
     pool = ev->pool;
@@ -232,11 +234,17 @@ ngx_sip_notifier_check(ngx_sip_subscribe_t *sub, ngx_sip_refusal_t *refusal)
         return NGX_DECLINED;
     }
 
-    if (!ngx_sip_notifier_accepts(msg)) {
+    speaks = ngx_sip_dialects[ev->from_domain->dialect]->presence;
+
+    rc = speaks->format(ctx, msg);
+
+    if (rc == NGX_DECLINED) {
         refusal->status = 406;
-        ngx_str_set(&refusal->headers, NGX_SIP_ACCEPT_PRESENCE);
+        refusal->headers = *speaks->accept(ctx);
         return NGX_DECLINED;
     }
+
+    sub->format = rc;
 
     rc = ngx_sip_dialog_texts(sub->conn, pool, msg, sub->texts);
 
@@ -270,47 +278,6 @@ ngx_sip_notifier_check(ngx_sip_subscribe_t *sub, ngx_sip_refusal_t *refusal)
     sub->texts[NGX_FED_TEXT_REMOTE] = msg->from.uri;
 
     return ngx_sip_notifier_expires(sub, refusal);
-}
-
-
-/* Without Accept, or with a wildcard, it is PIDF. */
-
-static ngx_uint_t
-ngx_sip_notifier_accepts(ngx_sip_msg_t *msg)
-{
-    u_char            *p;
-    ngx_str_t          item;
-    ngx_sip_media_t    media;
-    ngx_sip_header_t  *h;
-
-    h = ngx_sip_header(msg, NGX_SIP_ACCEPT);
-
-    if (h == NULL) {
-        return 1;
-    }
-
-    for ( /* void */ ; h; h = ngx_sip_header_next(msg, h)) {
-
-        p = h->value.data;
-
-        while (ngx_sip_item(&p, h->value.data + h->value.len, &item)
-               == NGX_OK)
-        {
-            if (ngx_sip_media_type(&item, &media) != NGX_OK) {
-                continue;
-            }
-
-            if (ngx_sip_is(&media.type, "*")
-                || (ngx_sip_is(&media.type, "application")
-                    && (ngx_sip_is(&media.subtype, "*")
-                        || ngx_sip_is(&media.subtype, "pidf+xml"))))
-            {
-                return 1;
-            }
-        }
-    }
-
-    return 0;
 }
 
 
@@ -397,6 +364,7 @@ ngx_sip_notifier_refresh(ngx_sip_subscribe_t *sub)
         sub->status = 200;
         sub->run = 1;
 
+        watch->seen = ngx_fed_seconds();
         dialog->remote_cseq = sub->msg->cseq;
 
         if (sub->expires == 0) {
@@ -406,6 +374,10 @@ ngx_sip_notifier_refresh(ngx_sip_subscribe_t *sub)
             dialog->expires = ngx_current_msec + sub->expires;
             dialog->forced = 1;
             dialog->dirty = 1;
+        }
+
+        if (ngx_sip_header(sub->msg, NGX_SIP_ACCEPT)) {
+            dialog->format = sub->format;
         }
 
         /* the target may be a new one, the route is not */
@@ -446,6 +418,10 @@ ngx_sip_notifier_create(ngx_sip_subscribe_t *sub)
         watch = ngx_fed_watch_add(fcf, &sub->pair, 1, 0);
     }
 
+    if (watch) {
+        watch->seen = ngx_fed_seconds();
+    }
+
     rc = watch ? ngx_sip_notifier_room(sub, watch) : NGX_ERROR;
 
     if (rc == NGX_DONE) {
@@ -476,6 +452,7 @@ ngx_sip_notifier_create(ngx_sip_subscribe_t *sub)
         ngx_fed_watch_due(fcf, watch, 0);
 
         dialog->tag = sub->tag;
+        dialog->format = sub->format;
         dialog->remote_cseq = sub->msg->cseq;
         dialog->expires = ngx_current_msec + sub->expires;
         dialog->forced = 1;
@@ -756,9 +733,10 @@ ngx_sip_notifier_run(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id, uint64_t tag)
     u_char              buf[64];
     uint32_t            hash;
     uint64_t            sent;
+    ngx_int_t           rc;
     ngx_str_t           state;
     ngx_msec_t          now;
-    ngx_uint_t          granted, exempt;
+    ngx_uint_t          granted, exempt, offline;
     ngx_fed_conf_t     *fcf;
     ngx_fed_watch_t    *watch;
     ngx_sip_client_t   *client;
@@ -768,6 +746,7 @@ ngx_sip_notifier_run(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id, uint64_t tag)
     ngx_fed_presence_t  presence;
 
     fcf = ctx->conf;
+    offline = 0;
 
     client = ngx_sip_client_create(ctx, &ngx_sip_notify);
     if (client == NULL) {
@@ -840,10 +819,15 @@ ngx_sip_notifier_run(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id, uint64_t tag)
     ngx_fed_dialog_due(fcf, dialog, ngx_min(dialog->expires,
                                             now + fcf->transaction_timeout));
 
-    if (ngx_sip_dialog_copy(ctx, client->pool, dialog, &copy) != NGX_OK
-        || ngx_sip_notifier_snapshot(client->pool, watch, dialog, &presence)
-           != NGX_OK)
-    {
+    rc = ngx_sip_dialog_copy(ctx, client->pool, dialog, &copy);
+
+    if (rc == NGX_OK) {
+        offline = ngx_sip_notifier_offline(ctx, &copy);
+        rc = ngx_sip_notifier_snapshot(client->pool, watch, dialog, offline,
+                                       &presence);
+    }
+
+    if (rc != NGX_OK) {
         dialog->nonce = 0;
         dialog->dirty = 1;
         dialog->forced = 1;
@@ -852,7 +836,7 @@ ngx_sip_notifier_run(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id, uint64_t tag)
 
     state.data = buf;
     state.len = ngx_sprintf(buf, "%s;expires=%M",
-                            granted ? "active" : "pending",
+                            granted || offline ? "active" : "pending",
                             (ngx_msec_t) (dialog->expires - now) / 1000)
                 - buf;
 
@@ -906,6 +890,7 @@ ngx_sip_notifier_end(ngx_sip_client_t *client, ngx_fed_watch_t *watch,
     ngx_fed_dialog_t *dialog)
 {
     u_char              buf[64], *p;
+    ngx_int_t           rc;
     ngx_str_t           state;
     ngx_uint_t          poll, todo;
     ngx_fed_conf_t     *fcf;
@@ -929,10 +914,16 @@ ngx_sip_notifier_end(ngx_sip_client_t *client, ngx_fed_watch_t *watch,
 
     dialog->cseq++;
 
-    if (ngx_sip_dialog_copy(client->ctx, client->pool, dialog, &copy) != NGX_OK
-        || ngx_sip_notifier_snapshot(client->pool, watch, dialog, &presence)
-           != NGX_OK)
-    {
+    rc = ngx_sip_dialog_copy(client->ctx, client->pool, dialog, &copy);
+
+    if (rc == NGX_OK) {
+        rc = ngx_sip_notifier_snapshot(client->pool, watch, dialog,
+                                       ngx_sip_notifier_offline(client->ctx,
+                                                                &copy),
+                                       &presence);
+    }
+
+    if (rc != NGX_OK) {
         ngx_fed_dialog_due(fcf, dialog,
                            ngx_current_msec + NGX_SIP_NOTIFY_RETRY);
         ngx_fed_zone_unlock(fcf);
@@ -958,6 +949,19 @@ ngx_sip_notifier_end(ngx_sip_client_t *client, ngx_fed_watch_t *watch,
 }
 
 
+/* Tells whether who may see nothing is to see a user who is offline. */
+
+static ngx_uint_t
+ngx_sip_notifier_offline(ngx_sip_ctx_t *ctx, ngx_sip_dialog_t *dialog)
+{
+    const ngx_sip_presence_t  *speaks;
+
+    speaks = ngx_sip_presence_of(ctx, dialog->remote);
+
+    return speaks->offline && speaks->offline(ctx);
+}
+
+
 /*
  * Copies into the pool what a dialog is to show; nothing at all is no document
  * (RFC 8048, 6.2).  Returns NGX_ERROR if there is no memory.
@@ -965,7 +969,7 @@ ngx_sip_notifier_end(ngx_sip_client_t *client, ngx_fed_watch_t *watch,
 
 static ngx_int_t
 ngx_sip_notifier_snapshot(ngx_pool_t *pool, ngx_fed_watch_t *watch,
-    ngx_fed_dialog_t *dialog, ngx_fed_presence_t *presence)
+    ngx_fed_dialog_t *dialog, ngx_uint_t offline, ngx_fed_presence_t *presence)
 {
     u_char      *p;
     ngx_uint_t   known;
@@ -979,6 +983,15 @@ ngx_sip_notifier_snapshot(ngx_pool_t *pool, ngx_fed_watch_t *watch,
     }
 
     if (!known) {
+
+        /* of one who is let in, what was said before stays so */
+
+        if (offline
+            && (watch->state != NGX_FED_WATCH_GRANTED || dialog->cseq == 1))
+        {
+            ngx_sip_notifier_closed(presence);
+        }
+
         return NGX_OK;
     }
 
@@ -1040,29 +1053,32 @@ static void
 ngx_sip_notifier_send(ngx_sip_client_t *client, ngx_sip_dialog_t *dialog,
     ngx_str_t *state, ngx_fed_presence_t *presence)
 {
-    u_char      *p;
-    ngx_str_t    headers, body, *id;
-    ngx_pool_t  *pool;
+    u_char                    *p;
+    ngx_str_t                  headers, *id;
+    ngx_pool_t                *pool;
+    ngx_sip_document_t         document;
+    const ngx_sip_presence_t  *speaks;
 
     pool = client->pool;
     id = &dialog->texts[NGX_FED_TEXT_EVENT_ID];
 
-    ngx_str_null(&body);
+    ngx_memzero(&document, sizeof(ngx_sip_document_t));
 
     if (presence->n) {
 
-        body.data = ngx_pnalloc(pool, ngx_sip_pidf_size(presence,
-                                                        dialog->local));
-        if (body.data == NULL) {
+        speaks = ngx_sip_presence_of(client->ctx, dialog->remote);
+
+        if (speaks->write(client->ctx, pool, dialog->format, presence,
+                          dialog->local, &document)
+            != NGX_OK)
+        {
             ngx_sip_client_fail(client, NGX_FED_INTERNAL, NULL);
             return;
         }
-
-        body.len = ngx_sip_pidf_write(body.data, presence, dialog->local)
-                   - body.data;
     }
 
-    p = ngx_pnalloc(pool, NGX_SIP_HEADERS_LEN + id->len);
+    p = ngx_pnalloc(pool, NGX_SIP_HEADERS_LEN + id->len
+                          + document.headers.len);
     if (p == NULL) {
         ngx_sip_client_fail(client, NGX_FED_INTERNAL, NULL);
         return;
@@ -1070,59 +1086,13 @@ ngx_sip_notifier_send(ngx_sip_client_t *client, ngx_sip_dialog_t *dialog,
 
     headers.data = p;
 
-    p = ngx_sprintf(p, "Event: presence%s%V" CRLF "Subscription-State: %V" CRLF,
-                    id->len ? ";id=" : "", id, state);
-
-    if (body.len) {
-        p = ngx_sip_notifier_language(p, presence);
-        p = ngx_cpymem(p, "Content-Type: application/pidf+xml" CRLF,
-                       sizeof("Content-Type: application/pidf+xml" CRLF) - 1);
-    }
+    p = ngx_sprintf(p, "Event: presence%s%V" CRLF "Subscription-State: %V" CRLF
+                       "%V",
+                    id->len ? ";id=" : "", id, state, &document.headers);
 
     headers.len = p - headers.data;
 
-    (void) ngx_sip_dialog_send(client, dialog, &headers, &body);
-}
-
-
-/* The language of all that is said, if it is one (RFC 8048, 6.2). */
-
-static u_char *
-ngx_sip_notifier_language(u_char *p, ngx_fed_presence_t *presence)
-{
-    size_t               len;
-    ngx_str_t           *lang, *other;
-    ngx_uint_t           i, j;
-    ngx_fed_resource_t  *r;
-
-    lang = NULL;
-
-    for (i = 0; i < presence->n; i++) {
-
-        r = &presence->resources[i];
-
-        for (j = 0; j < r->nstatuses; j++) {
-            other = &r->statuses[j].lang;
-
-            if (lang && !ngx_fed_str_equal(lang, other)) {
-                return p;
-            }
-
-            lang = other;
-        }
-    }
-
-    if (lang == NULL) {
-        return p;
-    }
-
-    len = ngx_sip_language_prefix(lang);
-
-    if (len == 0) {
-        return p;
-    }
-
-    return ngx_sprintf(p, "Content-Language: %*s" CRLF, len, lang->data);
+    (void) ngx_sip_dialog_send(client, dialog, &headers, &document.body);
 }
 
 

@@ -41,7 +41,7 @@ static ngx_int_t ngx_sip_problem(ngx_sip_msg_t *msg, ngx_uint_t status,
     const char *problem);
 
 
-/* RFC 3261, 20; the letters of 7.3.3, RFC 6665, 8.4, and RFC 4028 */
+/* RFC 3261, 20; the letters of 7.3.3, RFC 6665, 8.4, and RFC 4028; MS-SIP */
 
 static const ngx_sip_name_t  ngx_sip_names_1[] = {
     { ngx_string("v"), NGX_SIP_VIA },
@@ -133,6 +133,11 @@ static const ngx_sip_name_t  ngx_sip_names_16[] = {
     { ngx_null_string, 0 }
 };
 
+static const ngx_sip_name_t  ngx_sip_names_17[] = {
+    { ngx_string("ms-piggyback-cseq"), NGX_SIP_PIGGYBACK_CSEQ },
+    { ngx_null_string, 0 }
+};
+
 static const ngx_sip_name_t  ngx_sip_names_18[] = {
     { ngx_string("Subscription-State"), NGX_SIP_SUBSCRIPTION_STATE },
     { ngx_null_string, 0 }
@@ -142,16 +147,17 @@ static const ngx_sip_name_t  *const ngx_sip_names[] = {
     NULL, ngx_sip_names_1, ngx_sip_names_2, ngx_sip_names_3, ngx_sip_names_4,
     ngx_sip_names_5, ngx_sip_names_6, ngx_sip_names_7, NULL, ngx_sip_names_9,
     NULL, ngx_sip_names_11, ngx_sip_names_12, NULL, ngx_sip_names_14,
-    ngx_sip_names_15, ngx_sip_names_16, NULL, ngx_sip_names_18
+    ngx_sip_names_15, ngx_sip_names_16, ngx_sip_names_17, ngx_sip_names_18
 };
 
 
-/* RFC 3261, 3262, 3311, 3428, 3515, 3903, 6086, 6665 */
+/* RFC 3261, 3262, 3311, 3428, 3515, 3903, 6086, 6665, and MS-SIP */
 
 static const ngx_sip_name_t  ngx_sip_methods[] = {
     { ngx_string("MESSAGE"), NGX_SIP_MESSAGE },
     { ngx_string("OPTIONS"), NGX_SIP_OPTIONS },
     { ngx_string("ACK"), NGX_SIP_ACK },
+    { ngx_string("BENOTIFY"), NGX_SIP_BENOTIFY },
     { ngx_string("BYE"), NGX_SIP_BYE },
     { ngx_string("CANCEL"), NGX_SIP_CANCEL },
     { ngx_string("INFO"), NGX_SIP_INFO },

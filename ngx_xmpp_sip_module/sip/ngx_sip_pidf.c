@@ -153,12 +153,7 @@ static ngx_int_t ngx_sip_pidf_begin(ngx_sip_pidf_reader_t *reader,
     ngx_sip_pidf_element_e element, const XML_Char **atts);
 static ngx_int_t ngx_sip_pidf_finish(ngx_sip_pidf_reader_t *reader,
     ngx_sip_pidf_level_t *level, ngx_str_t *text);
-static ngx_int_t ngx_sip_pidf_attribute(const XML_Char **atts,
-    const char *name, ngx_str_t *value);
-static ngx_uint_t ngx_sip_pidf_charset(ngx_str_t *name);
 static ngx_uint_t ngx_sip_pidf_equal(const ngx_str_t *a, const ngx_str_t *b);
-static ngx_int_t ngx_sip_pidf_copy(ngx_pool_t *pool, ngx_str_t *dst,
-    ngx_str_t *src);
 static ngx_int_t ngx_sip_pidf_address(ngx_pool_t *pool, ngx_str_t *uri,
     ngx_fed_address_t *addr);
 static ngx_int_t ngx_sip_pidf_entity(ngx_sip_pidf_reader_t *reader,
@@ -171,8 +166,6 @@ static ngx_int_t ngx_sip_pidf_add_note(ngx_sip_pidf_reader_t *reader,
 static ngx_fed_show_e ngx_sip_pidf_show(ngx_str_t *text);
 static void ngx_sip_pidf_activity(ngx_sip_pidf_scope_t *scope,
     ngx_str_t *name);
-static size_t ngx_sip_pidf_cut(ngx_str_t *text);
-static void ngx_sip_pidf_trim(ngx_str_t *text);
 static ngx_uint_t ngx_sip_pidf_language(ngx_str_t *tag);
 
 static ngx_int_t ngx_sip_pidf_resources(ngx_sip_pidf_reader_t *reader,
@@ -195,8 +188,6 @@ static u_char *ngx_sip_pidf_write_person(u_char *p,
     ngx_fed_presence_t *presence);
 static u_char *ngx_sip_pidf_write_entity(u_char *p, ngx_fed_address_t *entity);
 static u_char *ngx_sip_pidf_write_name(u_char *p, ngx_str_t *name);
-static u_char *ngx_sip_pidf_write_uri(u_char *p, ngx_fed_address_t *entity,
-    ngx_str_t *name);
 static u_char *ngx_sip_pidf_write_priority(u_char *p, ngx_int_t priority);
 static u_char *ngx_sip_pidf_write_note(u_char *p, ngx_fed_status_t *status);
 static u_char *ngx_sip_pidf_write_stamp(u_char *p, time_t stamp);
@@ -757,9 +748,10 @@ ngx_sip_pidf_finish(ngx_sip_pidf_reader_t *reader, ngx_sip_pidf_level_t *level,
 }
 
 
-static ngx_int_t
-ngx_sip_pidf_attribute(const XML_Char **atts, const char *name,
-    ngx_str_t *value)
+/* Returns NGX_DECLINED if an element has no such attribute. */
+
+ngx_int_t
+ngx_sip_pidf_attribute(const char **atts, const char *name, ngx_str_t *value)
 {
     for ( /* void */ ; *atts; atts += 2) {
 
@@ -774,7 +766,9 @@ ngx_sip_pidf_attribute(const XML_Char **atts, const char *name,
 }
 
 
-static ngx_uint_t
+/* RFC 3863, 4.1 */
+
+ngx_uint_t
 ngx_sip_pidf_charset(ngx_str_t *name)
 {
     return ngx_sip_is(name, "UTF-8") || ngx_sip_is(name, "US-ASCII");
@@ -789,7 +783,9 @@ ngx_sip_pidf_equal(const ngx_str_t *a, const ngx_str_t *b)
 }
 
 
-static ngx_int_t
+/* Copies a text into the pool.  Returns NGX_ERROR if there is no memory. */
+
+ngx_int_t
 ngx_sip_pidf_copy(ngx_pool_t *pool, ngx_str_t *dst, ngx_str_t *src)
 {
     u_char  *p;
@@ -808,31 +804,45 @@ ngx_sip_pidf_copy(ngx_pool_t *pool, ngx_str_t *dst, ngx_str_t *src)
 }
 
 
-/* Here sips only names somebody. */
+/*
+ * Here sips only names somebody, and some leave the scheme out (ocs-wire, 4.4).
+ */
 
 static ngx_int_t
 ngx_sip_pidf_address(ngx_pool_t *pool, ngx_str_t *uri, ngx_fed_address_t *addr)
 {
-    u_char     *p;
+    u_char     *p, *at, *last;
     ngx_int_t   rc;
-    ngx_str_t   sip;
+    ngx_str_t   sip, rest;
 
     rc = ngx_fed_address_from_sip(pool, uri, addr);
 
-    if (rc == NGX_FED_ADDRESS_SECURE) {
-
-        sip.len = uri->len - 1;
-        sip.data = ngx_pnalloc(pool, sip.len);
-        if (sip.data == NULL) {
-            return NGX_ERROR;
-        }
-
-        p = ngx_sip_pidf_put(sip.data, "sip");
-        ngx_memcpy(p, uri->data + sizeof("sips") - 1,
-                   uri->len - (sizeof("sips") - 1));
-
-        rc = ngx_fed_address_from_sip(pool, &sip, addr);
+    if (rc == NGX_OK || rc == NGX_ERROR) {
+        return rc;
     }
+
+    rest = *uri;
+    last = uri->data + uri->len;
+    at = ngx_strlchr(uri->data, last, '@');
+
+    if (rc == NGX_FED_ADDRESS_SECURE) {
+        rest.data += sizeof("sips:") - 1;
+        rest.len -= sizeof("sips:") - 1;
+
+    } else if (at == NULL || ngx_strlchr(uri->data, at, ':')) {
+        return NGX_DECLINED;
+    }
+
+    sip.len = sizeof("sip:") - 1 + rest.len;
+    sip.data = ngx_pnalloc(pool, sip.len);
+    if (sip.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_sip_pidf_put(sip.data, "sip:");
+    ngx_memcpy(p, rest.data, rest.len);
+
+    rc = ngx_fed_address_from_sip(pool, &sip, addr);
 
     return (rc == NGX_OK || rc == NGX_ERROR) ? rc : NGX_DECLINED;
 }
@@ -841,29 +851,47 @@ ngx_sip_pidf_address(ngx_pool_t *pool, ngx_str_t *uri, ngx_fed_address_t *addr)
 static ngx_int_t
 ngx_sip_pidf_entity(ngx_sip_pidf_reader_t *reader, const XML_Char **atts)
 {
-    ngx_int_t           rc;
-    ngx_str_t           uri;
-    ngx_fed_address_t   addr, *entity;
+    ngx_int_t  rc;
+    ngx_str_t  uri;
 
     if (ngx_sip_pidf_attribute(atts, "entity", &uri) != NGX_OK) {
         return NGX_ABORT;
     }
 
-    ngx_sip_pidf_trim(&uri);
-
-    rc = ngx_sip_pidf_address(reader->pool, &uri, &addr);
+    rc = ngx_sip_pidf_is(reader->pool, &uri, reader->entity);
 
     if (rc == NGX_ERROR) {
         return NGX_ERROR;
     }
 
-    entity = reader->entity;
-
-    reader->stranger = (rc != NGX_OK
-                        || !ngx_sip_pidf_equal(&addr.user, &entity->user)
-                        || !ngx_sip_pidf_equal(&addr.domain, &entity->domain));
+    reader->stranger = (rc != NGX_OK);
 
     return NGX_OK;
+}
+
+
+/*
+ * Returns NGX_OK if a URI is that of the entity, NGX_DECLINED if it is not, or
+ * NGX_ERROR if there is no memory.
+ */
+
+ngx_int_t
+ngx_sip_pidf_is(ngx_pool_t *pool, ngx_str_t *uri, ngx_fed_address_t *entity)
+{
+    ngx_int_t           rc;
+    ngx_fed_address_t   addr;
+
+    ngx_sip_pidf_trim(uri);
+
+    rc = ngx_sip_pidf_address(pool, uri, &addr);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return (ngx_sip_pidf_equal(&addr.user, &entity->user)
+            && ngx_sip_pidf_equal(&addr.domain, &entity->domain))
+           ? NGX_OK : NGX_DECLINED;
 }
 
 
@@ -1010,7 +1038,7 @@ ngx_sip_pidf_activity(ngx_sip_pidf_scope_t *scope, ngx_str_t *name)
 
 /* Returns the length of as much as a status may have, in whole characters. */
 
-static size_t
+size_t
 ngx_sip_pidf_cut(ngx_str_t *text)
 {
     ngx_str_t  cut;
@@ -1031,7 +1059,9 @@ ngx_sip_pidf_cut(ngx_str_t *text)
 }
 
 
-static void
+/* Leaves out the white space around a text (XML 1.0, 2.3). */
+
+void
 ngx_sip_pidf_trim(ngx_str_t *text)
 {
     u_char  *p, *last;
@@ -1516,21 +1546,20 @@ ngx_sip_pidf_write_tuple(u_char *p, ngx_fed_resource_t *res,
 
 
 /*
- * For those who don't know jabber:client, what the user does is what the
- * resource says that messages go to (RFC 6121, 8.5.2.1.1): the one of the
- * highest priority, and of several, the most available.
+ * Returns the resource that messages go to (RFC 6121, 8.5.2.1.1): the one of
+ * the highest priority, and of several, the most available; or NULL if none is
+ * available.
  */
 
-static u_char *
-ngx_sip_pidf_write_person(u_char *p, ngx_fed_presence_t *presence)
+ngx_fed_resource_t *
+ngx_sip_pidf_best(ngx_fed_presence_t *presence)
 {
     ngx_int_t            priority, best;
     ngx_uint_t           i;
-    ngx_fed_show_e       show;
-    ngx_fed_resource_t  *res;
+    ngx_fed_resource_t  *res, *found;
 
     best = NGX_FED_NO_PRIORITY;
-    show = NGX_FED_SHOW_NONE;
+    found = NULL;
 
     for (i = 0; i < presence->n; i++) {
         res = &presence->resources[i];
@@ -1544,14 +1573,27 @@ ngx_sip_pidf_write_person(u_char *p, ngx_fed_presence_t *presence)
         if (priority > best
             || (priority == best
                 && ngx_sip_pidf_restrictive[res->show]
-                   < ngx_sip_pidf_restrictive[show]))
+                   < ngx_sip_pidf_restrictive[found->show]))
         {
             best = priority;
-            show = res->show;
+            found = res;
         }
     }
 
-    if (ngx_sip_pidf_restrictive[show] == 0) {
+    return found;
+}
+
+
+/* What the user does, for those who don't know jabber:client. */
+
+static u_char *
+ngx_sip_pidf_write_person(u_char *p, ngx_fed_presence_t *presence)
+{
+    ngx_fed_resource_t  *res;
+
+    res = ngx_sip_pidf_best(presence);
+
+    if (res == NULL || ngx_sip_pidf_restrictive[res->show] == 0) {
         return p;
     }
 
@@ -1559,7 +1601,7 @@ ngx_sip_pidf_write_person(u_char *p, ngx_fed_presence_t *presence)
                          "\" xmlns:rpid=\"" NGX_SIP_PIDF_NS_RPID
                          "\" id=\"person\"><rpid:activities>");
 
-    if (show == NGX_FED_SHOW_DND) {
+    if (res->show == NGX_FED_SHOW_DND) {
         p = ngx_sip_pidf_put(p, "<rpid:busy/>");
 
     } else {
@@ -1671,9 +1713,13 @@ ngx_sip_pidf_write_name(u_char *p, ngx_str_t *name)
 }
 
 
-/* The URI is escaped from where it lies, as far behind as the escapes take. */
+/*
+ * Writes the URI of the entity, or of one of its resources, which takes twice
+ * ngx_fed_address_sip_size() at most; it is escaped from where it lies, as far
+ * behind as the escapes take.
+ */
 
-static u_char *
+u_char *
 ngx_sip_pidf_write_uri(u_char *p, ngx_fed_address_t *entity, ngx_str_t *name)
 {
     u_char             *end;

@@ -101,6 +101,7 @@ ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     case NGX_SIP_OPTIONS:
     case NGX_SIP_SUBSCRIBE:
     case NGX_SIP_NOTIFY:
+    case NGX_SIP_BENOTIFY:
         break;
 
     case NGX_SIP_OTHER_METHOD:
@@ -150,6 +151,7 @@ ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
         return;
 
     case NGX_SIP_NOTIFY:
+    case NGX_SIP_BENOTIFY:
         ngx_sip_subscriber_request(conn, msg);
         return;
 
@@ -723,7 +725,8 @@ refused:
 
 /*
  * Lists in a row of Unsupported what a request requires (RFC 3261, 8.2.2.3):
- * no extension is known.  Returns NGX_DECLINED if there is one.
+ * no extension is known, but some require that of lists (RFC 4662, 4.3) for a
+ * NOTIFY about one user (ocs-wire, 4.1).  Returns NGX_DECLINED if there is one.
  */
 
 static ngx_int_t
@@ -731,7 +734,10 @@ ngx_sip_unsupported(ngx_sip_msg_t *msg, u_char *dst, ngx_str_t *row)
 {
     u_char            *p, *pos, *end, *last;
     ngx_str_t          tag;
+    ngx_uint_t         notify;
     ngx_sip_header_t  *h;
+
+    notify = (msg->method == NGX_SIP_NOTIFY || msg->method == NGX_SIP_BENOTIFY);
 
     p = ngx_cpymem(dst, "Unsupported: ", sizeof("Unsupported: ") - 1);
     end = p;
@@ -747,7 +753,8 @@ ngx_sip_unsupported(ngx_sip_msg_t *msg, u_char *dst, ngx_str_t *row)
                == NGX_OK)
         {
             if (!ngx_sip_is_token(tag.data, tag.len)
-                || (size_t) (last - p) < tag.len + sizeof(", " CRLF))
+                || (size_t) (last - p) < tag.len + sizeof(", " CRLF)
+                || (notify && ngx_sip_is(&tag, "eventlist")))
             {
                 continue;
             }

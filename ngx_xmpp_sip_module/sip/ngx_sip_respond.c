@@ -21,7 +21,7 @@ static u_char *ngx_sip_copy_top_via(u_char *dst, ngx_sip_conn_t *conn,
 
 /*
  * Refuses a request, or answers it with a 2xx.  The To tag is the same when
- * the same request comes again.
+ * the same request comes again.  BENOTIFY is never answered (MS-SIP, 3.5).
  */
 
 void
@@ -30,6 +30,10 @@ ngx_sip_respond(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_fed_key_t *key,
 {
     u_char      *p;
     ngx_str_t    reason;
+
+    if (msg->method == NGX_SIP_BENOTIFY) {
+        return;
+    }
 
     if (refusal->reason) {
         reason.data = (u_char *) refusal->reason;

@@ -324,6 +324,10 @@ ngx_sip_server_write(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     u_char     *p;
     ngx_str_t   rest;
 
+    if (msg->method == NGX_SIP_BENOTIFY) {
+        return;
+    }
+
     p = ngx_fed_link_reserve(conn->link,
                              sizeof("SIP/2.0 200 ") + tail->len
                              + ngx_sip_respond_size(conn, msg));

@@ -44,7 +44,8 @@ const ngx_sip_dialect_t  ngx_sip_dialect_simple = {
     NULL,
     ngx_sip_simple_composing,
     NULL,
-    NULL
+    NULL,
+    &ngx_sip_presence_simple
 };
 
 

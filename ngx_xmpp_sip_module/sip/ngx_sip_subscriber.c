@@ -9,12 +9,12 @@
 #include <ngx_event.h>
 #include <ngx_stream.h>
 #include "ngx_sip_core.h"
-#include "ngx_sip_pidf.h"
 
 
 #define NGX_SIP_REFRESH_LEAD  32000      /* ms, or a tenth of the time */
 #define NGX_SIP_DUE_POOL      1024
 #define NGX_SIP_TURN          100        /* ms that a turn may be off */
+#define NGX_SIP_SUBSCRIBE_LEN 256        /* rows of the package */
 
 
 /* a SUBSCRIBE that was sent */
@@ -61,7 +61,7 @@ typedef enum {
 } ngx_sip_reason_e;
 
 
-/* a NOTIFY that is being handled */
+/* a NOTIFY that is being handled, or a response that stands for one */
 
 typedef struct {
     ngx_sip_conn_t               *conn;
@@ -70,6 +70,10 @@ typedef struct {
     ngx_fed_event_t              *ev;
     ngx_fed_pair_t                pair;
     uint64_t                      tag;
+    ngx_sip_addr_t               *remote;
+    uint32_t                      cseq;
+
+    const ngx_sip_presence_t     *speaks;
 
     ngx_int_t                     event;     /* of ngx_sip_dialog_event() */
     ngx_str_t                     event_id;
@@ -80,7 +84,9 @@ typedef struct {
     ngx_uint_t                    expires;   /* s */
     ngx_uint_t                    retry_after;
 
+    unsigned                      cseq_set:1;
     unsigned                      expires_set:1;
+    unsigned                      told:1;    /* the watcher is, of a grant */
     unsigned                      document:1;
     unsigned                      other:1;   /* it is about somebody else */
     unsigned                      ending:1;  /* we do not want to know */
@@ -94,6 +100,8 @@ typedef struct {
 static void ngx_sip_subscriber_forbid(ngx_sip_ctx_t *ctx,
     ngx_fed_pair_t *pair, uint64_t tag);
 static ngx_int_t ngx_sip_subscriber_read(ngx_sip_notified_t *ntf,
+    ngx_sip_refusal_t *refusal);
+static ngx_int_t ngx_sip_subscriber_content(ngx_sip_notified_t *ntf,
     ngx_sip_refusal_t *refusal);
 static ngx_int_t ngx_sip_subscriber_state(ngx_sip_notified_t *ntf);
 static ngx_int_t ngx_sip_subscriber_document(ngx_sip_notified_t *ntf,
@@ -128,6 +136,10 @@ static void ngx_sip_subscriber_handler(ngx_sip_client_t *client,
     ngx_fed_outcome_t *outcome, ngx_sip_msg_t *msg);
 static void ngx_sip_subscriber_accepted(ngx_sip_client_t *client,
     ngx_sip_msg_t *msg);
+static void ngx_sip_subscriber_piggyback(ngx_sip_client_t *client,
+    ngx_sip_msg_t *msg);
+static ngx_int_t ngx_sip_subscriber_piggybacked(ngx_sip_notified_t *ntf,
+    ngx_sip_client_t *client);
 static ngx_uint_t ngx_sip_subscriber_dropped(ngx_sip_client_t *client,
     ngx_fed_outcome_t *outcome);
 static ngx_uint_t ngx_sip_subscriber_brief(ngx_sip_client_t *client,
@@ -165,7 +177,10 @@ static const ngx_str_t  ngx_sip_reasons[] = {
 };
 
 
-/* NOTIFY: answered at once, whatever the XMPP side does (RFC 6665, 4.1.3). */
+/*
+ * NOTIFY: answered at once, whatever the XMPP side does (RFC 6665, 4.1.3); or
+ * BENOTIFY, which is not answered.
+ */
 
 void
 ngx_sip_subscriber_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
@@ -183,6 +198,9 @@ ngx_sip_subscriber_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 
     ntf.conn = conn;
     ntf.msg = msg;
+    ntf.remote = &msg->from;
+    ntf.cseq = msg->cseq;
+    ntf.cseq_set = 1;
     ntf.presence.n = 0;
 
     ev = ngx_sip_begin(conn, msg, NGX_FED_PRESENCE, &ntf.key);
@@ -282,7 +300,6 @@ ngx_sip_subscriber_forbid(ngx_sip_ctx_t *ctx, ngx_fed_pair_t *pair,
 static ngx_int_t
 ngx_sip_subscriber_read(ngx_sip_notified_t *ntf, ngx_sip_refusal_t *refusal)
 {
-    ngx_int_t         rc;
     ngx_sip_msg_t    *msg;
     ngx_fed_event_t  *ev;
 
@@ -302,14 +319,31 @@ ngx_sip_subscriber_read(ngx_sip_notified_t *ntf, ngx_sip_refusal_t *refusal)
         return NGX_DECLINED;
     }
 
+    ntf->event = ngx_sip_dialog_event(msg, &ntf->event_id);
+    ntf->speaks = ngx_sip_dialects[ev->from_domain->dialect]->presence;
+
+    return ngx_sip_subscriber_content(ntf, refusal);
+}
+
+
+/* Reads what a NOTIFY and a response have in common, likewise. */
+
+static ngx_int_t
+ngx_sip_subscriber_content(ngx_sip_notified_t *ntf, ngx_sip_refusal_t *refusal)
+{
+    ngx_int_t         rc;
+    ngx_sip_msg_t    *msg;
+    ngx_fed_event_t  *ev;
+
+    msg = ntf->msg;
+    ev = ntf->ev;
+
     ev->id.len = msg->call_id.len;
     ev->id.data = ngx_pstrdup(ev->pool, &msg->call_id);
 
     if (ev->id.data == NULL) {
         return NGX_ERROR;
     }
-
-    ntf->event = ngx_sip_dialog_event(msg, &ntf->event_id);
 
     rc = ngx_sip_dialog_texts(ntf->conn, ev->pool, msg, ntf->texts);
 
@@ -336,7 +370,7 @@ ngx_sip_subscriber_read(ngx_sip_notified_t *ntf, ngx_sip_refusal_t *refusal)
 }
 
 
-/* RFC 6665, 8.4 */
+/* RFC 6665, 8.4; a response may leave it to be understood */
 
 static ngx_int_t
 ngx_sip_subscriber_state(ngx_sip_notified_t *ntf)
@@ -349,6 +383,11 @@ ngx_sip_subscriber_state(ngx_sip_notified_t *ntf)
     ngx_sip_header_t  *h;
 
     h = ngx_sip_header(ntf->msg, NGX_SIP_SUBSCRIPTION_STATE);
+
+    if (h == NULL && ntf->msg->response) {
+        ntf->state = NGX_SIP_STATE_ACTIVE;
+        return NGX_OK;
+    }
 
     if (h == NULL || h->next) {
         return NGX_ERROR;
@@ -432,15 +471,8 @@ ngx_sip_subscriber_document(ngx_sip_notified_t *ntf,
 
     h = ngx_sip_header(msg, NGX_SIP_CONTENT_TYPE);
 
-    if (h == NULL || h->next
-        || ngx_sip_media_type(&h->value, &media) != NGX_OK
-        || !ngx_sip_is(&media.type, "application")
-        || !ngx_sip_is(&media.subtype, "pidf+xml"))
-    {
-        refusal->status = 415;
-        ngx_str_set(&refusal->headers, NGX_SIP_ACCEPT_PRESENCE);
-        return NGX_DECLINED;
-    }
+    rc = (h && h->next == 0) ? ngx_sip_media_type(&h->value, &media)
+                             : NGX_DECLINED;
 
     ngx_str_null(&lang);
 
@@ -454,18 +486,25 @@ ngx_sip_subscriber_document(ngx_sip_notified_t *ntf,
         }
     }
 
-    rc = ngx_sip_pidf_read(ev->pool, &msg->body, &media.charset, &lang,
-                           &ev->from, &ntf->presence);
+    rc = (rc == NGX_OK) ? ntf->speaks->read(ev->pool, &media, &msg->body,
+                                            &lang, &ev->from, &ntf->presence)
+                        : NGX_DONE;
 
     if (rc == NGX_ERROR) {
         return NGX_ERROR;
+    }
+
+    if (rc == NGX_DONE) {
+        refusal->status = 415;
+        refusal->headers = *ntf->speaks->accept(ntf->conn->ctx);
+        return NGX_DECLINED;
     }
 
     if (rc == NGX_DECLINED) {
 
         /* SEC-08 */
 
-        name = ngx_fed_text_log(safe, sizeof(safe), &msg->from.uri);
+        name = ngx_fed_text_log(safe, sizeof(safe), &ntf->remote->uri);
 
         ngx_log_error(NGX_LOG_WARN, ntf->conn->link->log, 0,
                       "presence document from \"%V\" is about somebody else, "
@@ -515,7 +554,7 @@ ngx_sip_subscriber_match(ngx_sip_notified_t *ntf, ngx_uint_t *status)
                               &ntf->msg->call_id)
         || (texts[NGX_FED_TEXT_TAG].len
             && !ngx_fed_str_equal(&texts[NGX_FED_TEXT_TAG],
-                                  &ntf->msg->from.tag)))
+                                  &ntf->remote->tag)))
     {
         *status = 481;
 
@@ -525,7 +564,9 @@ ngx_sip_subscriber_match(ngx_sip_notified_t *ntf, ngx_uint_t *status)
     } else if (ntf->event_id.len) {
         *status = 481;
 
-    } else if (dialog->remote_set && ntf->msg->cseq <= dialog->remote_cseq) {
+    } else if (ntf->cseq_set && dialog->remote_set
+               && ntf->cseq <= dialog->remote_cseq)
+    {
         *status = 500;
 
     } else if (ngx_sip_subscriber_take(ntf, dialog) != NGX_OK) {
@@ -562,12 +603,16 @@ ngx_sip_subscriber_take(ngx_sip_notified_t *ntf, ngx_fed_dialog_t *dialog)
 
     fresh = !dialog->notified;
 
-    dialog->remote_cseq = ntf->msg->cseq;
-    dialog->remote_set = 1;
+    if (ntf->cseq_set) {
+        dialog->remote_cseq = ntf->cseq;
+        dialog->remote_set = 1;
+    }
+
     dialog->notified = 1;
     dialog->failures = 0;
 
     ntf->ending = (dialog->reason != 0);
+    ntf->told = watch->told;
 
     if (ntf->state == NGX_SIP_STATE_TERMINATED) {
         ngx_fed_dialog_free(fcf, dialog);
@@ -637,7 +682,7 @@ ngx_sip_subscriber_retarget(ngx_sip_notified_t *ntf, ngx_fed_dialog_t *dialog)
     if (texts[NGX_FED_TEXT_TAG].len == 0) {
 
         if (target->len == 0) {
-            *target = ntf->msg->from.uri;
+            *target = ntf->remote->uri;
         }
 
         return ngx_fed_dialog_set_texts(fcf, dialog, ntf->texts);
@@ -686,8 +731,9 @@ ngx_sip_subscriber_schedule(ngx_fed_conf_t *fcf, ngx_fed_dialog_t *dialog)
 static void
 ngx_sip_subscriber_tell(ngx_sip_notified_t *ntf)
 {
-    ngx_sip_ctx_t   *ctx;
-    ngx_fed_conf_t  *fcf;
+    ngx_sip_ctx_t       *ctx;
+    ngx_fed_conf_t      *fcf;
+    ngx_fed_presence_t  *presence;
 
     ctx = ntf->conn->ctx;
     fcf = ctx->conf;
@@ -711,9 +757,13 @@ ngx_sip_subscriber_tell(ngx_sip_notified_t *ntf)
 
     case NGX_SIP_STATE_ACTIVE:
 
-        if (!ntf->other) {
-            ngx_fed_roster_notified(fcf, &ntf->pair,
-                                    ntf->document ? &ntf->presence : NULL);
+        presence = ntf->document ? &ntf->presence : NULL;
+
+        if (!ntf->other
+            && (ntf->told || ntf->speaks->grants == NULL
+                || ntf->speaks->grants(ctx, presence)))
+        {
+            ngx_fed_roster_notified(fcf, &ntf->pair, presence);
         }
 
         return;
@@ -1125,17 +1175,20 @@ ngx_sip_subscriber_again(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id, uint64_t tag,
 static void
 ngx_sip_subscriber_write(ngx_sip_client_t *client, ngx_sip_dialog_t *dialog)
 {
-    u_char            buf[sizeof("Event: presence" CRLF "Expires: " CRLF
-                                 NGX_SIP_ACCEPT_PRESENCE) + NGX_INT_T_LEN];
+    u_char            buf[NGX_SIP_SUBSCRIBE_LEN];
     ngx_str_t         headers, body;
+    ngx_sip_ctx_t    *ctx;
     ngx_sip_asked_t  *asked;
 
+    ctx = client->ctx;
     asked = client->data;
 
     headers.data = buf;
-    headers.len = ngx_sprintf(buf, "Event: presence" CRLF "Expires: %M" CRLF
-                                   NGX_SIP_ACCEPT_PRESENCE,
-                              ngx_fed_in_seconds(asked->expires))
+    headers.len = ngx_snprintf(buf, NGX_SIP_SUBSCRIBE_LEN,
+                               "Event: presence" CRLF "Expires: %M" CRLF "%V",
+                               ngx_fed_in_seconds(asked->expires),
+                               ngx_sip_presence_of(ctx, dialog->remote)
+                                   ->accept(ctx))
                   - buf;
 
     ngx_str_null(&body);
@@ -1176,6 +1229,11 @@ ngx_sip_subscriber_handler(ngx_sip_client_t *client,
     if (outcome->result == NGX_FED_ACCEPTED) {
         ngx_sip_subscriber_accepted(client, msg);
         ngx_sip_subscriber_settle(asked->ev, NULL);
+
+        if (msg && client->from && !client->from->link->closed) {
+            ngx_sip_subscriber_piggyback(client, msg);
+        }
+
         return;
     }
 
@@ -1253,6 +1311,128 @@ ngx_sip_subscriber_accepted(ngx_sip_client_t *client, ngx_sip_msg_t *msg)
     }
 
     ngx_fed_zone_unlock(fcf);
+}
+
+
+/*
+ * What a 2xx says beyond that: it may have the first document, and then there
+ * is no NOTIFY for it (MS-SIP, 3.4; ocs-wire, 4.1).  It is taken as a NOTIFY
+ * is, but that there is nothing to answer.
+ */
+
+static void
+ngx_sip_subscriber_piggyback(ngx_sip_client_t *client, ngx_sip_msg_t *msg)
+{
+    ngx_int_t                  rc;
+    ngx_uint_t                 status;
+    const char                *text;
+    ngx_fed_event_t           *ev;
+    ngx_fed_outcome_e          result;
+    ngx_sip_notified_t         ntf;
+    const ngx_sip_presence_t  *speaks;
+
+    speaks = ngx_sip_dialects[client->domain->dialect]->presence;
+
+    if (!speaks->piggyback || msg->to.tag.len == 0
+        || (msg->body.len == 0
+            && ngx_sip_header(msg, NGX_SIP_PIGGYBACK_CSEQ) == NULL))
+    {
+        return;
+    }
+
+    ngx_memzero(&ntf, offsetof(ngx_sip_notified_t, presence));
+
+    ntf.conn = client->from;
+    ntf.msg = msg;
+    ntf.remote = &msg->to;
+    ntf.speaks = speaks;
+    ntf.event = NGX_OK;
+    ntf.presence.n = 0;
+
+    ev = ngx_fed_event_create(ntf.conn->link, &ngx_sip_leg, NGX_FED_PRESENCE);
+    if (ev == NULL) {
+        return;
+    }
+
+    ntf.ev = ev;
+
+    rc = ngx_sip_subscriber_piggybacked(&ntf, client);
+
+    if (rc == NGX_OK) {
+        text = NULL;
+        result = ngx_fed_event_admit(ev, &text);
+
+        if (result != NGX_FED_ACCEPTED) {
+
+            if (result == NGX_FED_REFUSED) {
+                ngx_sip_subscriber_forbid(client->ctx, &ntf.pair, ntf.tag);
+            }
+
+            ngx_fed_event_fail(ev, result, text);
+            return;
+        }
+    }
+
+    /* a NOTIFY may have come before it */
+
+    if (rc != NGX_OK || !ngx_sip_subscriber_match(&ntf, &status)) {
+        ngx_fed_event_drop(ev);
+        return;
+    }
+
+    ngx_sip_subscriber_tell(&ntf);
+
+    ngx_fed_event_accept(ev);
+}
+
+
+/*
+ * Reads such a response.  Returns NGX_DECLINED if there is nothing to be taken
+ * up, NGX_ERROR if there is no memory.
+ */
+
+static ngx_int_t
+ngx_sip_subscriber_piggybacked(ngx_sip_notified_t *ntf,
+    ngx_sip_client_t *client)
+{
+    ngx_int_t          rc;
+    ngx_sip_asked_t   *asked;
+    ngx_fed_event_t   *ev;
+    ngx_sip_header_t  *h;
+    ngx_sip_refusal_t  refusal;
+
+    ev = ntf->ev;
+    asked = client->data;
+
+    ntf->tag = asked->tag;
+
+    rc = ngx_sip_subscriber_pair(client->ctx, ev->pool, &asked->id, &ntf->pair);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    ev->from = *ntf->pair.presentity;
+    ev->to = *ntf->pair.watcher;
+
+    h = ngx_sip_header(ntf->msg, NGX_SIP_PIGGYBACK_CSEQ);
+
+    if (h && ngx_sip_number(&h->value, &ntf->cseq) == NGX_OK) {
+        ntf->cseq_set = 1;
+    }
+
+    ngx_memzero(&refusal, sizeof(ngx_sip_refusal_t));
+
+    rc = ngx_sip_subscriber_content(ntf, &refusal);
+
+    if (rc == NGX_DECLINED) {
+        ngx_log_error(NGX_LOG_WARN, ntf->conn->link->log, 0,
+                      "what a SIP response to a SUBSCRIBE to a user of \"%V\" "
+                      "has for a NOTIFY is ignored: it would be refused by %ui",
+                      &client->name, refusal.status);
+    }
+
+    return rc;
 }
 
 

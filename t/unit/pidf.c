@@ -398,6 +398,15 @@ static pidf_rc_t  rcs[] = {
     { "PN-30 escapes, port, parameters",
       "<presence xmlns='urn:ietf:params:xml:ns:pidf'"
       " entity=' sip:%72omeo@s.test:5061;transport=tls '/>", "", NGX_OK },
+    { "no scheme, ocs-wire 4.4",
+      "<presence xmlns='urn:ietf:params:xml:ns:pidf'"
+      " entity='Romeo@s.test'/>", "", NGX_OK },
+    { "PN-30 no scheme, another user",
+      "<presence xmlns='urn:ietf:params:xml:ns:pidf'"
+      " entity='other@s.test'/>", "", NGX_DECLINED },
+    { "PN-30 another scheme, and no more",
+      "<presence xmlns='urn:ietf:params:xml:ns:pidf'"
+      " entity='x:romeo@s.test'/>", "", NGX_DECLINED },
     { "PN-30 another user", "<presence xmlns='urn:ietf:params:xml:ns:pidf'"
       " entity='pres:other@s.test'/>", "", NGX_DECLINED },
     { "PN-30 another domain", "<presence xmlns='urn:ietf:params:xml:ns:pidf'"

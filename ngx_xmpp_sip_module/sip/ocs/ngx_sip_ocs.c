@@ -31,7 +31,8 @@ const ngx_sip_dialect_t  ngx_sip_dialect_ocs = {
     ngx_sip_ocs_idle,
     ngx_sip_ocs_composing,
     ngx_sip_ocs_hop,
-    ngx_sip_ocs_diagnose
+    ngx_sip_ocs_diagnose,
+    &ngx_sip_presence_ocs
 };
 
 
