@@ -25,7 +25,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(31);
+	->has_daemon('openssl')->plan(32);
 
 my $g = Test::Nginx::Gateway->new($t, dialect => 'ocs', federation => <<'EOF_');
         invite_timeout 2s;
@@ -432,6 +432,21 @@ case('no such dialog', sub {
 	is($s->say('one'), 200, 'ACK of no dialog has no answer');
 	is($edge->told($u), "$r $u: one", 'text, and no other one');
 	ok(!$s->{ended}, 'the session goes on');
+});
+
+case('methods that are not ours', sub { # RFC 3261, 8.2.1
+	my ($client, $r, $u) = user();
+	my $s = $client->start($u);
+
+	for my $file (qw/ service refer /) {
+		my $a = $s->transact($file);
+		like($a->code(), qr/^(?:405|481|501|603)$/, $file);
+		is($s->say($file), 200, 'the session goes on');
+		is($edge->told($u), "$r $u: $file", 'text');
+	}
+
+	like($s->transact('service')->header('Allow') // '', qr/\bINVITE\b/,
+		'Allow');
 });
 
 # who is not the user of a dialog has no part in it

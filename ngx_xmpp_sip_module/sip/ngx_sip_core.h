@@ -361,6 +361,7 @@ typedef struct {
  */
 
 typedef struct {
+    const char                   *allow;     /* a row: methods */
     ngx_int_t                   (*init)(ngx_sip_ctx_t *ctx,
                                         ngx_sip_rows_t *rows);
     ngx_int_t                   (*read)(ngx_sip_ctx_t *ctx,

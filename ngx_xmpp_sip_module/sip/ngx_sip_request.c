@@ -13,6 +13,7 @@
 
 
 #define NGX_SIP_UNSUPPORTED_LEN  1024
+#define NGX_SIP_OPTIONS_LEN      512
 #define NGX_SIP_LOGGED           16      /* refusals, as errors, on a link */
 
 
@@ -21,11 +22,13 @@ static const ngx_sip_dialect_t *ngx_sip_sessions(ngx_sip_conn_t *conn,
 static ngx_int_t ngx_sip_hop(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
 static void ngx_sip_refuse(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_uint_t status, const char *headers);
-static void ngx_sip_refuse_method(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
+static void ngx_sip_refuse_method(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    const char *allow);
 static void ngx_sip_cancel(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
 static ngx_uint_t ngx_sip_scheme_status(ngx_sip_msg_t *msg);
 static void ngx_sip_warn_secure(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
-static void ngx_sip_options(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
+static void ngx_sip_options(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    const char *allow);
 static ngx_uint_t ngx_sip_is_hosted(ngx_sip_conn_t *conn, ngx_str_t *host);
 static void ngx_sip_im(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
 static ngx_int_t ngx_sip_users_from(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
@@ -43,6 +46,7 @@ static ngx_uint_t ngx_sip_looped(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
 void
 ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 {
+    const char               *allow;
     ngx_uint_t                status;
     ngx_fed_key_t             key;
     ngx_sip_refusal_t         refusal;
@@ -76,6 +80,7 @@ ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     }
 
     dialect = ngx_sip_sessions(conn, msg);
+    allow = dialect ? dialect->allow : NGX_SIP_ALLOW;
 
     if (msg->method == NGX_SIP_ACK) {
 
@@ -106,11 +111,11 @@ ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 
     case NGX_SIP_OTHER_METHOD:
 
-        if (ngx_sip_hop(conn, msg) == NGX_OK) {
-            return;
+        if (ngx_sip_hop(conn, msg) != NGX_OK) {
+            ngx_sip_refuse_method(conn, msg, allow);
         }
 
-        /* fall through */
+        return;
 
     case NGX_SIP_INVITE:
     case NGX_SIP_BYE:
@@ -124,7 +129,7 @@ ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
         /* fall through */
 
     default:
-        ngx_sip_refuse_method(conn, msg);
+        ngx_sip_refuse_method(conn, msg, allow);
         return;
     }
 
@@ -143,7 +148,7 @@ ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     switch (msg->method) {
 
     case NGX_SIP_OPTIONS:
-        ngx_sip_options(conn, msg);
+        ngx_sip_options(conn, msg, allow);
         return;
 
     case NGX_SIP_SUBSCRIBE:
@@ -256,12 +261,13 @@ ngx_sip_refuse(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_uint_t status,
 /* RFC 3261, 8.2.1, 12.2.2 */
 
 static void
-ngx_sip_refuse_method(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
+ngx_sip_refuse_method(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    const char *allow)
 {
     switch (msg->method) {
 
     case NGX_SIP_OTHER_METHOD:
-        ngx_sip_refuse(conn, msg, 501, NGX_SIP_ALLOW);
+        ngx_sip_refuse(conn, msg, 501, allow);
         return;
 
     case NGX_SIP_INVITE:
@@ -277,7 +283,7 @@ ngx_sip_refuse_method(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
         }
     }
 
-    ngx_sip_refuse(conn, msg, 405, NGX_SIP_ALLOW);
+    ngx_sip_refuse(conn, msg, 405, allow);
 }
 
 
@@ -372,13 +378,14 @@ ngx_sip_warn_secure(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
  */
 
 static void
-ngx_sip_options(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
+ngx_sip_options(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, const char *allow)
 {
     ngx_str_t          row;
     ngx_fed_key_t      key;
     ngx_sip_uri_t      uri;
     ngx_sip_refusal_t  refusal;
     u_char             buf[NGX_SIP_UNSUPPORTED_LEN];
+    u_char             rows[NGX_SIP_OPTIONS_LEN];
 
     (void) ngx_sip_uri(&msg->uri, &uri);
 
@@ -403,13 +410,15 @@ ngx_sip_options(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
         return;
     }
 
-    ngx_sip_refuse(conn, msg, 200, NGX_SIP_ALLOW
-                                   NGX_SIP_ALLOW_EVENTS_ROW
-                                   NGX_SIP_ACCEPT_ROW
-                                   NGX_SIP_ACCEPT_PRESENCE
-                                   "Accept-Encoding: identity" CRLF
-                                   "Accept-Language: en" CRLF
-                                   "Supported:" CRLF);
+    (void) ngx_snprintf(rows, sizeof(rows), "%s"
+                                            NGX_SIP_ALLOW_EVENTS_ROW
+                                            NGX_SIP_ACCEPT_ROW
+                                            NGX_SIP_ACCEPT_PRESENCE
+                                            "Accept-Encoding: identity" CRLF
+                                            "Accept-Language: en" CRLF
+                                            "Supported:" CRLF "%Z", allow);
+
+    ngx_sip_refuse(conn, msg, 200, (char *) rows);
 }
 
 

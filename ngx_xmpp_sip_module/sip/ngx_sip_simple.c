@@ -35,6 +35,7 @@ static void ngx_sip_simple_composing(ngx_fed_event_t *ev);
 
 
 const ngx_sip_dialect_t  ngx_sip_dialect_simple = {
+    NGX_SIP_ALLOW,
     ngx_sip_simple_init,
     ngx_sip_simple_read,
     ngx_sip_simple_write,

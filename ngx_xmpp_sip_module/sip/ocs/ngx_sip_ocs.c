@@ -22,6 +22,7 @@ static u_char *ngx_sip_ocs_diagnose(ngx_sip_ctx_t *ctx, u_char *dst,
 
 
 const ngx_sip_dialect_t  ngx_sip_dialect_ocs = {
+    NGX_SIP_OCS_ALLOW,
     ngx_sip_ocs_init,
     ngx_sip_ocs_read,
     ngx_sip_ocs_write,
@@ -108,7 +109,7 @@ ngx_sip_ocs_hop(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
         ngx_str_set(&refusal.headers, "Compression: None" CRLF);
 
     } else {
-        ngx_str_set(&refusal.headers, NGX_SIP_ALLOW);
+        ngx_str_set(&refusal.headers, NGX_SIP_OCS_ALLOW);
     }
 
     key = ngx_sip_server_key(conn, msg, &msg->method_name);
