@@ -103,10 +103,25 @@ static ngx_conf_enum_t  ngx_xmpp_sip_confirm[] = {
 };
 
 
+static ngx_conf_enum_t  ngx_xmpp_sip_chatstates[] = {
+    { ngx_string("off"), NGX_FED_CHATSTATES_OFF },
+    { ngx_string("on"), NGX_FED_CHATSTATES_ON },
+    { ngx_string("auto"), NGX_FED_CHATSTATES_AUTO },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_conf_enum_t  ngx_xmpp_sip_ocs_routes[] = {
     { ngx_string("off"), NGX_FED_OCS_ROUTE_OFF },
     { ngx_string("requests"), NGX_FED_OCS_ROUTE_REQUESTS },
     { ngx_string("on"), NGX_FED_OCS_ROUTE_ON },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_xmpp_sip_idle_states[] = {
+    { ngx_string("active"), NGX_FED_CHAT_ACTIVE },
+    { ngx_string("paused"), NGX_FED_CHAT_PAUSED },
     { ngx_null_string, 0 }
 };
 
@@ -394,6 +409,17 @@ static ngx_command_t  ngx_xmpp_sip_commands[] = {
     ngx_xmpp_sip_flag("mask_recipients", mask_recipients),
     ngx_xmpp_sip_flag("message_6xx", message_6xx),
     ngx_xmpp_sip_flag("mirror_chat", mirror_chat),
+
+    ngx_xmpp_sip_flag("receipts", receipts),
+
+    ngx_xmpp_sip_command("chatstates", NGX_CONF_TAKE1, ngx_conf_set_enum_slot,
+                         chatstates, &ngx_xmpp_sip_chatstates),
+
+    ngx_xmpp_sip_command("chatstates_idle", NGX_CONF_TAKE1,
+                         ngx_conf_set_enum_slot, chatstates_idle,
+                         &ngx_xmpp_sip_idle_states),
+
+    ngx_xmpp_sip_msec("chatstates_interval", chatstates_interval),
 
     ngx_xmpp_sip_num("message_status", message_status,
                      ngx_xmpp_sip_message_statuses),
@@ -888,6 +914,10 @@ ngx_xmpp_sip_create_federation(ngx_conf_t *cf, ngx_str_t *name)
     fcf->mask_recipients = NGX_CONF_UNSET;
     fcf->message_6xx = NGX_CONF_UNSET;
     fcf->mirror_chat = NGX_CONF_UNSET;
+    fcf->chatstates = NGX_CONF_UNSET_UINT;
+    fcf->chatstates_idle = NGX_CONF_UNSET_UINT;
+    fcf->chatstates_interval = NGX_CONF_UNSET_MSEC;
+    fcf->receipts = NGX_CONF_UNSET;
     fcf->message_status = NGX_CONF_UNSET_UINT;
 
     fcf->ocs_record_route = NGX_CONF_UNSET_UINT;
@@ -1084,6 +1114,9 @@ ngx_xmpp_sip_init_limits(ngx_fed_conf_t *fcf)
     ngx_conf_init_value(fcf->mask_recipients, 0);
     ngx_conf_init_value(fcf->message_6xx, 1);
     ngx_conf_init_value(fcf->mirror_chat, 0);
+    ngx_conf_init_uint_value(fcf->chatstates_idle, NGX_FED_CHAT_ACTIVE);
+    ngx_conf_init_msec_value(fcf->chatstates_interval, 10000);
+    ngx_conf_init_value(fcf->receipts, 0);
     ngx_conf_init_uint_value(fcf->message_status, 202);
 
     if (fcf->unavailable_status == 0) {

@@ -95,6 +95,8 @@ my @good = (
 	['choices', fed("$zone $home confirm write; log_bodies on; "
 		. 'private_addresses on; mask_recipients on; message_6xx off; '
 		. 'mirror_chat on; message_status 200; unavailable_status 480; '
+		. 'chatstates auto; chatstates_idle paused; '
+		. 'chatstates_interval 1s; receipts on; '
 		. 'sip_host gw.test:5071; dialback_secret s3cr3t;')],
 	(map { ["ocs $_", fed("$zone sip_domain s.test home server=127.0.0.1 "
 		. "dialect=ocs; $_")] }
@@ -265,6 +267,14 @@ my @bad = (
 	['SIP ciphers', fed("$zone $home sip_ssl_ciphers nonesuch;"),
 		qr/nonesuch/],
 	['confirm', fed("$zone $home confirm maybe;"), qr/invalid value "maybe"/],
+	['chatstates', fed("$zone $home chatstates maybe;"),
+		qr/invalid value "maybe"/],
+	['chatstates_idle', fed("$zone $home chatstates_idle gone;"),
+		qr/invalid value "gone"/],
+	['chatstates_interval', fed("$zone $home chatstates_interval x;"),
+		qr/"chatstates_interval" directive invalid value/],
+	['receipts', fed("$zone $home receipts maybe;"),
+		qr/invalid value "maybe" in "receipts" directive/],
 	['message_status', fed("$zone $home message_status 404;"),
 		qr/value must be between 200 and 202/],
 	['unavailable_status', fed("$zone $home unavailable_status 503;"),

@@ -20,6 +20,10 @@
 #define NGX_FED_CONFIRM_PING      0
 #define NGX_FED_CONFIRM_WRITE     1
 
+#define NGX_FED_CHATSTATES_OFF    0
+#define NGX_FED_CHATSTATES_ON     1
+#define NGX_FED_CHATSTATES_AUTO   2      /* to who has them, too */
+
 #define NGX_FED_OCS_ROUTE_OFF       0
 #define NGX_FED_OCS_ROUTE_REQUESTS  1
 #define NGX_FED_OCS_ROUTE_ON        2
@@ -99,6 +103,10 @@ struct ngx_fed_conf_s {
     ngx_flag_t                    mask_recipients;     /* ERR-24 */
     ngx_flag_t                    message_6xx;         /* ERR-13 */
     ngx_flag_t                    mirror_chat;         /* IM-35 */
+    ngx_uint_t                    chatstates;    /* unset: as the dialect */
+    ngx_uint_t                    chatstates_idle;
+    ngx_msec_t                    chatstates_interval;
+    ngx_flag_t                    receipts;
     ngx_uint_t                    message_status;      /* 202 or 200, IM-36 */
     ngx_uint_t                    unavailable_status;  /* 403 or 480, ERR-14 */
 

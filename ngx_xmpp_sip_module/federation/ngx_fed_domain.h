@@ -49,6 +49,11 @@ struct ngx_fed_domain_s {
     size_t                        message_size;   /* octets */
     ngx_uint_t                    rate;           /* 1000 * events/s, 0: off */
 
+    /* set by the SIP leg when a process begins */
+
+    ngx_uint_t                    chatstates;     /* NGX_FED_CHATSTATES_* */
+    ngx_uint_t                    receipts;
+
     u_char                       *file;
     ngx_uint_t                    line;
 

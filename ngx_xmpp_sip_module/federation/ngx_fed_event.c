@@ -16,6 +16,8 @@
 #define NGX_FED_EVENT_POOL       2048
 
 
+static ngx_fed_event_t *ngx_fed_event_alloc(ngx_fed_conf_t *fcf,
+    ngx_fed_leg_t *source, ngx_fed_kind_e kind);
 static ngx_fed_outcome_e ngx_fed_event_policy(ngx_fed_event_t *ev,
     const char **text);
 static ngx_uint_t ngx_fed_event_counted(ngx_fed_event_t *ev);
@@ -39,10 +41,55 @@ ngx_fed_event_t *
 ngx_fed_event_create(ngx_fed_link_t *link, ngx_fed_leg_t *source,
     ngx_fed_kind_e kind)
 {
+    ngx_fed_event_t  *ev;
+
+    ev = ngx_fed_event_alloc(link->conf, source, kind);
+    if (ev == NULL) {
+        return NULL;
+    }
+
+    ev->link = link;
+
+    ngx_queue_insert_tail(&link->events, &ev->queue);
+    link->nevents++;
+
+    return ev;
+}
+
+
+/*
+ * Makes an event that came on no link: what a time-out brings about, after an
+ * event of the same users that was admitted.  It is ready for send() of its
+ * target.
+ */
+
+ngx_fed_event_t *
+ngx_fed_event_create_own(ngx_fed_conf_t *fcf, ngx_fed_leg_t *source,
+    ngx_fed_kind_e kind)
+{
+    ngx_fed_event_t  *ev;
+
+    ev = ngx_fed_event_alloc(fcf, source, kind);
+    if (ev == NULL) {
+        return NULL;
+    }
+
+    ev->target = (source == fcf->sip) ? fcf->xmpp : fcf->sip;
+    ev->submitted = 1;
+    ev->admitted = 1;
+
+    return ev;
+}
+
+
+static ngx_fed_event_t *
+ngx_fed_event_alloc(ngx_fed_conf_t *fcf, ngx_fed_leg_t *source,
+    ngx_fed_kind_e kind)
+{
     ngx_pool_t       *pool;
     ngx_fed_event_t  *ev;
 
-    pool = ngx_create_pool(NGX_FED_EVENT_POOL, link->conf->log);
+    pool = ngx_create_pool(NGX_FED_EVENT_POOL, fcf->log);
     if (pool == NULL) {
         return NULL;
     }
@@ -55,14 +102,10 @@ ngx_fed_event_create(ngx_fed_link_t *link, ngx_fed_leg_t *source,
 
     ev->signature = NGX_FED_EVENT_SIGNATURE;
     ev->pool = pool;
-    ev->conf = link->conf;
-    ev->link = link;
+    ev->conf = fcf;
     ev->source = source;
     ev->kind = kind;
     ev->start = ngx_current_msec;
-
-    ngx_queue_insert_tail(&link->events, &ev->queue);
-    link->nevents++;
 
     return ev;
 }

@@ -57,6 +57,17 @@ typedef enum {
 } ngx_fed_chat_state_e;
 
 
+/* what became of a message, in the terms of XEP-0184, XEP-0333, RFC 5438 */
+
+typedef enum {
+    NGX_FED_NO_RECEIPT = 0,
+    NGX_FED_DELIVERED,
+    NGX_FED_DISPLAYED,
+    NGX_FED_FAILED,
+    NGX_FED_FAILED_UNKNOWN
+} ngx_fed_receipt_e;
+
+
 /* what a subscription or a presence is, in the terms of RFC 6121, 4.7.1 */
 
 typedef enum {
@@ -88,6 +99,9 @@ struct ngx_fed_event_s {
     ngx_fed_message_type_e        type;
     ngx_fed_presence_type_e       presence;
     ngx_fed_chat_state_e          chat_state;    /* of NGX_FED_COMPOSING */
+    ngx_uint_t                    refresh;       /* seconds that composing
+                                                    lasts; 0: not known */
+    ngx_fed_receipt_e             receipt;       /* of NGX_FED_RECEIPT */
 
     /* kept until the outcome: in the event's pool */
 
@@ -95,7 +109,10 @@ struct ngx_fed_event_s {
     ngx_fed_address_t             to;
     ngx_fed_domain_t             *from_domain;
     ngx_fed_domain_t             *to_domain;
-    ngx_str_t                     id;        /* stanza id, or Call-ID */
+    ngx_str_t                     id;        /* stanza id, or Call-ID; of a
+                                                receipt that of the message */
+    uint64_t                      seq;       /* the id that it has over there;
+                                                0: none was drawn yet */
 
     /*
      * may lie in the source's read buffer, valid until send() of the target
@@ -123,6 +140,10 @@ struct ngx_fed_event_s {
     unsigned                      admitted:1;
     unsigned                      told:1;    /* the sender knows already */
     unsigned                      ok:1;      /* success is 200, not 202 */
+    unsigned                      confirm:1; /* he asks whether a message is
+                                                delivered */
+    unsigned                      markable:1;    /* ... and displayed */
+    unsigned                      report:1;  /* ... or, late, that it is not */
 };
 
 
@@ -175,6 +196,8 @@ struct ngx_fed_leg_s {
 
 
 ngx_fed_event_t *ngx_fed_event_create(ngx_fed_link_t *link,
+    ngx_fed_leg_t *source, ngx_fed_kind_e kind);
+ngx_fed_event_t *ngx_fed_event_create_own(ngx_fed_conf_t *fcf,
     ngx_fed_leg_t *source, ngx_fed_kind_e kind);
 ngx_fed_outcome_e ngx_fed_event_admit(ngx_fed_event_t *ev, const char **text);
 void ngx_fed_event_submit(ngx_fed_event_t *ev);

@@ -41,19 +41,24 @@ ngx_fed_notes_init(ngx_fed_notes_t *notes, ngx_uint_t max)
 
 /*
  * Remembers a text under a key of NGX_FED_NOTE_KEY octets, which is to be a
- * keyed hash, unless it is remembered already.  What was not used for longest
- * makes room.  The lock of the slab pool is held.
+ * keyed hash.  What was not used for longest makes room.  The lock of the slab
+ * pool is held.  Returns NGX_DECLINED if there is one under that key already,
+ * NGX_ERROR if it is too long, or there is no room.
  */
 
-void
+ngx_int_t
 ngx_fed_notes_put(ngx_fed_notes_t *notes, ngx_slab_pool_t *shpool, u_char *key,
     ngx_str_t *text)
 {
     size_t           size;
     ngx_fed_note_t  *note;
 
-    if (text->len > NGX_FED_NOTE_TEXT || ngx_fed_notes_find(notes, key)) {
-        return;
+    if (text->len > NGX_FED_NOTE_TEXT) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_fed_notes_find(notes, key)) {
+        return NGX_DECLINED;
     }
 
     if (notes->n >= notes->max) {
@@ -71,7 +76,7 @@ ngx_fed_notes_put(ngx_fed_notes_t *notes, ngx_slab_pool_t *shpool, u_char *key,
     }
 
     if (note == NULL) {
-        return;
+        return NGX_ERROR;
     }
 
     ngx_memcpy(note->key, key, NGX_FED_NOTE_KEY);
@@ -88,6 +93,8 @@ ngx_fed_notes_put(ngx_fed_notes_t *notes, ngx_slab_pool_t *shpool, u_char *key,
     ngx_queue_insert_head(&notes->queue, &note->queue);
 
     notes->n++;
+
+    return NGX_OK;
 }
 
 

@@ -26,7 +26,7 @@ typedef struct {
 
 
 void ngx_fed_notes_init(ngx_fed_notes_t *notes, ngx_uint_t max);
-void ngx_fed_notes_put(ngx_fed_notes_t *notes, ngx_slab_pool_t *shpool,
+ngx_int_t ngx_fed_notes_put(ngx_fed_notes_t *notes, ngx_slab_pool_t *shpool,
     u_char *key, ngx_str_t *text);
 ngx_str_t *ngx_fed_notes_get(ngx_fed_notes_t *notes, u_char *key);
 

@@ -1300,18 +1300,21 @@ ngx_fed_zone_number(ngx_fed_conf_t *fcf)
 
 /* Remembers a text, for all workers: see ngx_fed_notes_put(). */
 
-void
+ngx_int_t
 ngx_fed_zone_note(ngx_fed_conf_t *fcf, u_char *key, ngx_str_t *text)
 {
+    ngx_int_t            rc;
     ngx_fed_zone_ctx_t  *ctx;
 
     ctx = fcf->zone_data;
 
     ngx_shmtx_lock(&ctx->shpool->mutex);
 
-    ngx_fed_notes_put(&ctx->zone->notes, ctx->shpool, key, text);
+    rc = ngx_fed_notes_put(&ctx->zone->notes, ctx->shpool, key, text);
 
     ngx_shmtx_unlock(&ctx->shpool->mutex);
+
+    return rc;
 }
 
 

@@ -90,6 +90,19 @@ ngx_sip_client_create(ngx_sip_ctx_t *ctx, ngx_str_t *method)
 void
 ngx_sip_client_message(ngx_fed_event_t *ev)
 {
+    ngx_sip_client_page(ev, ngx_sip_client_event);
+}
+
+
+/*
+ * Sends what the dialect writes of an event as a MESSAGE, once the ones before
+ * it are answered; a chat state does not wait for that, and is forgotten.
+ * handler brings about the outcome of the event.
+ */
+
+void
+ngx_sip_client_page(ngx_fed_event_t *ev, ngx_sip_client_handler_pt handler)
+{
     size_t             size;
     ngx_int_t          rc;
     ngx_sip_ctx_t     *ctx;
@@ -107,7 +120,7 @@ ngx_sip_client_message(ngx_fed_event_t *ev)
     client->ctx = ctx;
     client->pool = ev->pool;
     client->event = ev;
-    client->handler = ngx_sip_client_event;
+    client->handler = handler;
     client->name = ev->to.domain;
     client->domain = ev->to_domain;
 
@@ -134,6 +147,15 @@ ngx_sip_client_message(ngx_fed_event_t *ev)
                 + sizeof(";alias" CRLF) - 1;
     }
 
+    if (size > ev->to_domain->message_size && ev->confirm) {
+
+        /* the text matters more than that one knows of its arrival */
+
+        ev->confirm = 0;
+        ngx_sip_client_page(ev, handler);
+        return;
+    }
+
     if (size > ev->to_domain->message_size) {
         ngx_fed_event_fail(ev, NGX_FED_TOO_LARGE, "message is too large");
         return;
@@ -150,6 +172,11 @@ ngx_sip_client_message(ngx_fed_event_t *ev)
         pair->current = client;
         client->pair = pair;
         ngx_sip_dialects[client->domain->dialect]->send(client);
+        return;
+    }
+
+    if (ev->kind == NGX_FED_COMPOSING) {
+        ngx_fed_event_accept(ev);
         return;
     }
 

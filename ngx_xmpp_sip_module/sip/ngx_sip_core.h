@@ -12,10 +12,13 @@
 #include "ngx_sip.h"
 #include "ngx_fed_hash.h"
 #include "ngx_sip_parse.h"
+#include "ngx_sip_cpim.h"
 
 
 #define NGX_SIP_BUCKETS          1024    /* a power of two */
 #define NGX_SIP_RECENT           1024    /* finals kept for repetition */
+
+#define NGX_SIP_COMPOSING_BUCKETS  256   /* a power of two */
 
 #define NGX_SIP_PORT             5060
 #define NGX_SIP_TLS_PORT         5061
@@ -24,6 +27,7 @@
 #define NGX_SIP_BRANCH_LEN       34      /* of ngx_fed_id_text() */
 #define NGX_SIP_REASON_LEN       128
 #define NGX_SIP_CALL_ID_LEN      128
+#define NGX_SIP_STAMP_LEN        (sizeof("2026-01-01T00:00:00Z") - 1)
 #define NGX_SIP_DIAGNOSIS_LEN    512
 
 #define NGX_SIP_PAIR_DIALOGS     64      /* at most */
@@ -34,9 +38,10 @@
     "Allow: OPTIONS, SUBSCRIBE, NOTIFY, CANCEL" CRLF
 #define NGX_SIP_ALLOW_EVENTS_ROW "Allow-Events: presence" CRLF
 #define NGX_SIP_ACCEPT_PRESENCE  "Accept: application/pidf+xml" CRLF
-#define NGX_SIP_ACCEPT_ROW                                                    \
+#define NGX_SIP_ACCEPT_TEXT                                                   \
     "Accept: text/plain;charset=UTF-8, multipart/alternative,"                \
-    " multipart/mixed" CRLF
+    " multipart/mixed"
+#define NGX_SIP_ACCEPT_ROW       NGX_SIP_ACCEPT_TEXT CRLF
 
 
 #define ngx_sip_bucket(array, key)                                            \
@@ -306,6 +311,10 @@ struct ngx_sip_ctx_s {
     ngx_sip_known_t              *recent;
     ngx_uint_t                    next_recent;
 
+    ngx_queue_t                   composing[NGX_SIP_COMPOSING_BUCKETS];
+    ngx_queue_t                   composing_recent;
+    ngx_uint_t                    ncomposing;
+
     ngx_sip_msg_t                 msg;       /* being read */
 };
 
@@ -350,6 +359,9 @@ typedef struct {
  * NGX_OK, NGX_DECLINED with the refusal filled in, or NGX_ERROR.  write() makes
  * of the event of a transaction the request but for its Via, or that part of it
  * which does not change, and send() sends it, once it has its turn.  session()
+ * takes a request that makes an IM session or belongs to one; NULL: there are
+ * none.  composing() sends a chat state, if it can be sent at once, and brings
+ * about the outcome: see ngx_sip_composing_send().
  * takes a request that makes an IM session or belongs to one, or an ACK; NULL:
  * there are none.  accepted() takes every 2xx to an INVITE, whether or not
  * somebody waits for it.  idle() ends sessions that nobody uses.  composing()
@@ -384,6 +396,11 @@ typedef struct {
                                             ngx_uint_t status,
                                             ngx_str_t *reason);
     const ngx_sip_presence_t     *presence;
+
+    ngx_uint_t                    refresh;   /* seconds that a chat state of
+                                                composing lasts */
+    ngx_uint_t                    chatstates;    /* unless configured */
+    ngx_uint_t                    receipts;  /* it has them */
 } ngx_sip_dialect_t;
 
 
@@ -418,6 +435,8 @@ ngx_str_t ngx_sip_identity_log(ngx_sip_conn_t *conn, u_char *buf, size_t size);
 /* ngx_sip_request.c */
 
 void ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
+void ngx_sip_im_status(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    ngx_fed_key_t *key, ngx_fed_event_t *ev);
 ngx_int_t ngx_sip_users(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal);
 ngx_fed_event_t *ngx_sip_begin(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
@@ -477,6 +496,8 @@ void ngx_sip_reply_closed(ngx_sip_conn_t *conn);
 ngx_sip_client_t *ngx_sip_client_create(ngx_sip_ctx_t *ctx,
     ngx_str_t *method);
 void ngx_sip_client_message(ngx_fed_event_t *ev);
+void ngx_sip_client_page(ngx_fed_event_t *ev,
+    ngx_sip_client_handler_pt handler);
 void ngx_sip_client_write(ngx_sip_client_t *client, ngx_sip_conn_t *conn);
 void ngx_sip_client_post(ngx_sip_client_t *client, ngx_sip_conn_t *conn);
 void ngx_sip_client_cancel(ngx_sip_client_t *client);
@@ -568,6 +589,8 @@ ngx_int_t ngx_sip_simple_fill(ngx_sip_ctx_t *ctx, ngx_sip_msg_t *msg,
 size_t ngx_sip_simple_optional_size(ngx_fed_event_t *ev);
 u_char *ngx_sip_simple_optional(u_char *p, ngx_fed_event_t *ev);
 size_t ngx_sip_language_prefix(ngx_str_t *lang);
+ngx_str_t ngx_sip_accept_row(ngx_uint_t chatstates, ngx_uint_t receipts);
+u_char *ngx_sip_stamp(u_char *dst, time_t time);
 
 /* ngx_sip_thread.c */
 
@@ -575,6 +598,28 @@ size_t ngx_sip_thread_call_id(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
     u_char *dst);
 ngx_int_t ngx_sip_thread_read(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
     ngx_str_t *call_id);
+ngx_fed_key_t ngx_sip_thread_users(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev);
+
+/* ngx_sip_receipt.c */
+
+ngx_int_t ngx_sip_receipt_wrap(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
+    ngx_str_t *content);
+ngx_int_t ngx_sip_receipt_read(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
+    ngx_str_t *body, ngx_sip_refusal_t *refusal);
+void ngx_sip_receipt_asked(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
+    ngx_sip_cpim_t *cpim);
+void ngx_sip_receipt_taken(ngx_fed_event_t *ev);
+void ngx_sip_receipt_send(ngx_fed_event_t *ev);
+
+/* ngx_sip_composing.c */
+
+ngx_int_t ngx_sip_composing_init(ngx_sip_ctx_t *ctx);
+void ngx_sip_composing_exit(ngx_sip_ctx_t *ctx);
+void ngx_sip_composing_received(ngx_fed_event_t *ev);
+void ngx_sip_composing_send(ngx_fed_event_t *ev);
+void ngx_sip_composing_content(ngx_fed_event_t *ev);
+void ngx_sip_composing_refused(ngx_fed_event_t *ev);
+ngx_uint_t ngx_sip_composing_is_refused(ngx_fed_event_t *ev);
 
 /* ngx_sip_leg.c */
 

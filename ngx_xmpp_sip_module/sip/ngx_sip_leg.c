@@ -112,6 +112,7 @@ ngx_sip_init_process(ngx_fed_conf_t *fcf)
     if (ngx_sip_init_keys(ctx) != NGX_OK
         || ngx_sip_init_vias(ctx) != NGX_OK
         || ngx_sip_init_dialects(ctx) != NGX_OK
+        || ngx_sip_composing_init(ctx) != NGX_OK
         || ngx_sip_server_init(ctx) != NGX_OK
         || ngx_sip_client_init(ctx) != NGX_OK)
     {
@@ -140,6 +141,7 @@ ngx_sip_exit_process(ngx_fed_conf_t *fcf)
 
     ngx_sip_peers_free(ctx);
     ngx_sip_server_exit(ctx);
+    ngx_sip_composing_exit(ctx);
 
     ngx_fed_timers_done(&ctx->timer_f);
     ngx_fed_timers_done(&ctx->trying);
@@ -250,11 +252,16 @@ ngx_sip_send(ngx_fed_event_t *ev)
     switch (ev->kind) {
 
     case NGX_FED_MESSAGE:
+        ngx_sip_composing_content(ev);
         ngx_sip_client_message(ev);
         return;
 
     case NGX_FED_COMPOSING:
-        ngx_sip_dialects[ev->to_domain->dialect]->composing(ev);
+        ngx_sip_composing_send(ev);
+        return;
+
+    case NGX_FED_RECEIPT:
+        ngx_sip_receipt_send(ev);
         return;
 
     default:
@@ -269,6 +276,8 @@ ngx_sip_done(ngx_fed_event_t *ev)
     switch (ev->kind) {
 
     case NGX_FED_MESSAGE:
+    case NGX_FED_COMPOSING:
+    case NGX_FED_RECEIPT:
         ngx_sip_server_done(ev);
         return;
 

@@ -13,21 +13,12 @@
 #define NGX_SIP_BOUNDARY_MAX  70      /* RFC 2046, 5.1.1 */
 
 
-typedef struct {
-    ngx_str_t                     content;
-    ngx_sip_media_t               media;
-    unsigned                      encoded:1;
-    unsigned                      optional:1;
-} ngx_sip_part_t;
-
-
 static ngx_int_t ngx_sip_parts(ngx_sip_media_t *media, ngx_str_t *body,
     ngx_sip_media_pt is, ngx_str_t *text, ngx_uint_t depth);
 static ngx_int_t ngx_sip_part_text(ngx_sip_part_t *part, ngx_sip_media_pt is,
     ngx_str_t *text, ngx_uint_t depth);
 static ngx_int_t ngx_sip_delimiter(u_char **pos, u_char *last,
     ngx_str_t *boundary, u_char **end);
-static ngx_int_t ngx_sip_part(u_char *p, u_char *last, ngx_sip_part_t *part);
 static ngx_int_t ngx_sip_part_field(ngx_sip_part_t *part, ngx_str_t *name,
     ngx_str_t *value);
 static ngx_uint_t ngx_sip_part_optional(ngx_str_t *value);
@@ -174,9 +165,12 @@ ngx_sip_delimiter(u_char **pos, u_char *last, ngx_str_t *boundary,
 }
 
 
-/* Takes a part into its header fields and its content. */
+/*
+ * Takes a part into its header fields and its content.  Returns NGX_ERROR if it
+ * is not of the grammar.
+ */
 
-static ngx_int_t
+ngx_int_t
 ngx_sip_part(u_char *p, u_char *last, ngx_sip_part_t *part)
 {
     u_char      *lf;

@@ -124,6 +124,16 @@ typedef struct {
 typedef ngx_uint_t (*ngx_sip_media_pt)(ngx_sip_media_t *media);
 
 
+/* of a body of several parts */
+
+typedef struct {
+    ngx_str_t                     content;
+    ngx_sip_media_t               media;
+    unsigned                      encoded:1;
+    unsigned                      optional:1;
+} ngx_sip_part_t;
+
+
 typedef struct {
     ngx_str_t                     all;       /* the whole via-parm */
     ngx_str_t                     transport;
@@ -197,6 +207,7 @@ ngx_int_t ngx_sip_row_split(u_char *p, u_char *last, ngx_str_t *name,
     ngx_str_t *value);
 ngx_int_t ngx_sip_multipart(ngx_sip_media_t *media, ngx_str_t *body,
     ngx_sip_media_pt is, ngx_str_t *text);
+ngx_int_t ngx_sip_part(u_char *p, u_char *last, ngx_sip_part_t *part);
 
 ngx_sip_header_t *ngx_sip_header(ngx_sip_msg_t *msg, ngx_sip_header_e id);
 ngx_sip_header_t *ngx_sip_header_next(ngx_sip_msg_t *msg, ngx_sip_header_t *h);

@@ -13,7 +13,6 @@
 
 
 #define NGX_SIP_UNSUPPORTED_LEN  1024
-#define NGX_SIP_OPTIONS_LEN      512
 #define NGX_SIP_LOGGED           16      /* refusals, as errors, on a link */
 
 
@@ -383,9 +382,9 @@ ngx_sip_options(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, const char *allow)
     ngx_str_t          row;
     ngx_fed_key_t      key;
     ngx_sip_uri_t      uri;
+    ngx_fed_conf_t    *fcf;
     ngx_sip_refusal_t  refusal;
     u_char             buf[NGX_SIP_UNSUPPORTED_LEN];
-    u_char             rows[NGX_SIP_OPTIONS_LEN];
 
     (void) ngx_sip_uri(&msg->uri, &uri);
 
@@ -410,15 +409,21 @@ ngx_sip_options(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, const char *allow)
         return;
     }
 
-    (void) ngx_snprintf(rows, sizeof(rows), "%s"
-                                            NGX_SIP_ALLOW_EVENTS_ROW
-                                            NGX_SIP_ACCEPT_ROW
-                                            NGX_SIP_ACCEPT_PRESENCE
-                                            "Accept-Encoding: identity" CRLF
-                                            "Accept-Language: en" CRLF
-                                            "Supported:" CRLF "%Z", allow);
+    fcf = conn->ctx->conf;
 
-    ngx_sip_refuse(conn, msg, 200, (char *) rows);
+    row = ngx_sip_accept_row(fcf->chatstates != NGX_CONF_UNSET_UINT
+                             && fcf->chatstates != NGX_FED_CHATSTATES_OFF,
+                             fcf->receipts);
+
+    *ngx_snprintf(buf, sizeof(buf) - 1, "%s"
+                                        NGX_SIP_ALLOW_EVENTS_ROW
+                                        "%V"
+                                        NGX_SIP_ACCEPT_PRESENCE
+                                        "Accept-Encoding: identity" CRLF
+                                        "Accept-Language: en" CRLF
+                                        "Supported:" CRLF, allow, &row) = '\0';
+
+    ngx_sip_refuse(conn, msg, 200, (char *) buf);
 }
 
 
@@ -508,16 +513,54 @@ ngx_sip_im(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
                                                               ev, &refusal);
     }
 
+    if (rc == NGX_OK && ev->kind != NGX_FED_MESSAGE) {
+        ngx_sip_im_status(conn, msg, &key, ev);
+        return;
+    }
+
     if (rc == NGX_OK
         && ngx_sip_server_create(conn, msg, &key, &merge_key, ev) == NGX_OK)
     {
         ngx_sip_peer_alias(conn, msg, &ev->from.domain, ev->from_domain);
 
+        ngx_sip_composing_content(ev);
         ngx_fed_event_submit(ev);
         return;
     }
 
     ngx_sip_reject(conn, msg, &key, ev, &refusal);
+}
+
+
+/*
+ * Takes an event of what accompanies messages, which is answered at once, as
+ * nobody is to hear of what becomes of it.
+ */
+
+void
+ngx_sip_im_status(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    ngx_fed_key_t *key, ngx_fed_event_t *ev)
+{
+    ngx_sip_refusal_t  answer;
+
+    ngx_memzero(&answer, sizeof(ngx_sip_refusal_t));
+
+    answer.status = 200;
+
+    ngx_sip_peer_alias(conn, msg, &ev->from.domain, ev->from_domain);
+    ngx_sip_server_answer(conn, msg, key, &answer);
+
+    if (ev->kind == NGX_FED_COMPOSING) {
+        ngx_sip_composing_received(ev);
+        return;
+    }
+
+    if (ev->receipt == NGX_FED_NO_RECEIPT) {
+        ngx_fed_event_drop(ev);
+        return;
+    }
+
+    ngx_fed_event_submit(ev);
 }
 
 

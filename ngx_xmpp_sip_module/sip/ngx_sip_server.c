@@ -551,6 +551,10 @@ ngx_sip_server_done(ngx_fed_event_t *ev)
     } else {
         status = ngx_sip_server_tail(ev, buf, &tail);
         ngx_sip_server_final(server, status, &tail);
+
+        if (ev->report && ev->outcome.result == NGX_FED_ACCEPTED) {
+            ngx_sip_receipt_taken(ev);
+        }
     }
 
     ngx_sip_server_end(ev);

@@ -10,28 +10,46 @@
 #include <ngx_event.h>
 #include <ngx_stream.h>
 #include "ngx_sip_core.h"
+#include "ngx_sip_iscomposing.h"
 
 
 #define NGX_SIP_SUBJECT_LEN   1024
 #define NGX_SIP_LANGUAGE_LEN  64
-#define NGX_SIP_STAMP_LEN     (sizeof("2026-01-01T00:00:00Z") - 1)
+#define NGX_SIP_TYPE_LEN      (sizeof("application/im-iscomposing+xml") - 1)
 #define NGX_SIP_DATE_LEN      (sizeof("Thu, 01 Jan 2026 00:00:00 GMT") - 1)
 #define NGX_SIP_OLD           60      /* seconds, from which Date is told */
 
 
 static ngx_int_t ngx_sip_simple_init(ngx_sip_ctx_t *ctx, ngx_sip_rows_t *rows);
-static ngx_int_t ngx_sip_simple_content(ngx_sip_msg_t *msg, ngx_str_t *text,
+static ngx_int_t ngx_sip_simple_header(ngx_sip_ctx_t *ctx, ngx_sip_msg_t *msg,
+    ngx_fed_event_t *ev);
+static ngx_int_t ngx_sip_simple_content(ngx_sip_msg_t *msg,
+    ngx_fed_event_t *ev, ngx_sip_media_t *media, ngx_sip_refusal_t *refusal);
+static ngx_int_t ngx_sip_simple_part(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
+    ngx_sip_media_t *media, ngx_str_t *body, ngx_sip_refusal_t *refusal,
+    ngx_uint_t wrapped);
+static ngx_int_t ngx_sip_simple_iscomposing(ngx_fed_event_t *ev,
+    ngx_str_t *body, ngx_sip_refusal_t *refusal);
+static ngx_int_t ngx_sip_simple_cpim(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
+    ngx_str_t *body, ngx_sip_refusal_t *refusal);
+static ngx_int_t ngx_sip_simple_text(ngx_fed_event_t *ev,
+    ngx_sip_media_t *media, ngx_str_t *body, ngx_sip_refusal_t *refusal);
+static ngx_int_t ngx_sip_simple_unsupported(ngx_fed_event_t *ev,
     ngx_sip_refusal_t *refusal);
 static ngx_int_t ngx_sip_simple_body(ngx_str_t *text, ngx_fed_event_t *ev,
     ngx_sip_refusal_t *refusal);
-static ngx_int_t ngx_sip_simple_subject(ngx_sip_msg_t *msg,
-    ngx_fed_event_t *ev);
+static ngx_int_t ngx_sip_simple_subject(ngx_fed_event_t *ev, ngx_str_t *text);
 static ngx_int_t ngx_sip_simple_language(ngx_sip_msg_t *msg,
     ngx_fed_event_t *ev);
 static ngx_int_t ngx_sip_simple_date(ngx_sip_msg_t *msg, ngx_fed_event_t *ev);
 static ngx_int_t ngx_sip_simple_write(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
     ngx_sip_client_t *client);
+static ngx_int_t ngx_sip_simple_request(ngx_sip_ctx_t *ctx,
+    ngx_fed_event_t *ev, ngx_sip_client_t *client, const char *type,
+    const ngx_str_t *content);
 static void ngx_sip_simple_composing(ngx_fed_event_t *ev);
+static void ngx_sip_simple_composed(ngx_sip_client_t *client,
+    ngx_fed_outcome_t *outcome, ngx_sip_msg_t *msg);
 
 
 const ngx_sip_dialect_t  ngx_sip_dialect_simple = {
@@ -46,7 +64,11 @@ const ngx_sip_dialect_t  ngx_sip_dialect_simple = {
     ngx_sip_simple_composing,
     NULL,
     NULL,
-    &ngx_sip_presence_simple
+    &ngx_sip_presence_simple,
+
+    NGX_SIP_ISCOMPOSING_REFRESH,
+    NGX_FED_CHATSTATES_OFF,
+    1
 };
 
 
@@ -58,7 +80,8 @@ ngx_sip_simple_init(ngx_sip_ctx_t *ctx, ngx_sip_rows_t *rows)
 
 
 /*
- * Fills in an event from a MESSAGE.  Returns NGX_OK, NGX_DECLINED with the
+ * Fills in an event from a MESSAGE: where that is configured, it may come to be
+ * one of a chat state or a receipt.  Returns NGX_OK, NGX_DECLINED with the
  * refusal filled in, or NGX_ERROR if there is no memory.
  */
 
@@ -66,16 +89,22 @@ ngx_int_t
 ngx_sip_simple_read(ngx_sip_ctx_t *ctx, ngx_sip_msg_t *msg,
     ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal)
 {
-    ngx_int_t  rc;
-    ngx_str_t  text;
+    ngx_int_t        rc;
+    ngx_sip_media_t  media;
 
-    rc = ngx_sip_simple_content(msg, &text, refusal);
+    ev->type = NGX_FED_NORMAL;
 
-    if (rc != NGX_OK) {
+    rc = ngx_sip_simple_content(msg, ev, &media, refusal);
+
+    if (rc == NGX_OK) {
+        rc = ngx_sip_simple_part(ctx, ev, &media, &msg->body, refusal, 0);
+    }
+
+    if (rc != NGX_OK || ev->kind == NGX_FED_RECEIPT) {
         return rc;
     }
 
-    return ngx_sip_simple_fill(ctx, msg, &text, ev, refusal);
+    return ngx_sip_simple_header(ctx, msg, ev);
 }
 
 
@@ -90,21 +119,44 @@ ngx_sip_simple_fill(ngx_sip_ctx_t *ctx, ngx_sip_msg_t *msg, ngx_str_t *text,
 {
     ngx_int_t  rc;
 
+    ev->type = NGX_FED_NORMAL;
+
     rc = ngx_sip_simple_body(text, ev, refusal);
 
     if (rc != NGX_OK) {
         return rc;
     }
 
-    ev->type = NGX_FED_NORMAL;
+    return ngx_sip_simple_header(ctx, msg, ev);
+}
+
+
+static ngx_int_t
+ngx_sip_simple_header(ngx_sip_ctx_t *ctx, ngx_sip_msg_t *msg,
+    ngx_fed_event_t *ev)
+{
+    ngx_sip_header_t  *h;
 
     ev->id.len = msg->call_id.len;
     ev->id.data = ngx_pstrdup(ev->pool, &msg->call_id);
 
     if (ev->id.data == NULL
-        || ngx_sip_thread_read(ctx, ev, &msg->call_id) != NGX_OK
-        || ngx_sip_simple_subject(msg, ev) != NGX_OK
-        || ngx_sip_simple_language(msg, ev) != NGX_OK
+        || ngx_sip_thread_read(ctx, ev, &msg->call_id) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ev->kind == NGX_FED_COMPOSING) {
+        return NGX_OK;
+    }
+
+    h = ngx_sip_header(msg, NGX_SIP_SUBJECT);
+
+    if (h && ngx_sip_simple_subject(ev, &h->value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_sip_simple_language(msg, ev) != NGX_OK
         || ngx_sip_simple_date(msg, ev) != NGX_OK)
     {
         return NGX_ERROR;
@@ -117,11 +169,9 @@ ngx_sip_simple_fill(ngx_sip_ctx_t *ctx, ngx_sip_msg_t *msg, ngx_str_t *text,
 /* RFC 3261, 8.2.3; RFC 3428, 7 */
 
 static ngx_int_t
-ngx_sip_simple_content(ngx_sip_msg_t *msg, ngx_str_t *text,
-    ngx_sip_refusal_t *refusal)
+ngx_sip_simple_content(ngx_sip_msg_t *msg, ngx_fed_event_t *ev,
+    ngx_sip_media_t *media, ngx_sip_refusal_t *refusal)
 {
-    ngx_int_t          rc;
-    ngx_sip_media_t    media;
     ngx_sip_header_t  *h;
 
     h = ngx_sip_header(msg, NGX_SIP_CONTENT_ENCODING);
@@ -141,19 +191,129 @@ ngx_sip_simple_content(ngx_sip_msg_t *msg, ngx_str_t *text,
         return NGX_DECLINED;
     }
 
-    if (h->next || ngx_sip_media_type(&h->value, &media) != NGX_OK) {
+    if (h->next || ngx_sip_media_type(&h->value, media) != NGX_OK) {
         refusal->status = 400;
         refusal->reason = "Bad Content-Type";
         return NGX_DECLINED;
     }
 
-    if (ngx_sip_is(&media.type, "multipart")) {
-        rc = ngx_sip_multipart(&media, &msg->body, ngx_sip_media_is_text,
-                               text);
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_sip_simple_part(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
+    ngx_sip_media_t *media, ngx_str_t *body, ngx_sip_refusal_t *refusal,
+    ngx_uint_t wrapped)
+{
+    if (ev->from_domain->chatstates != NGX_FED_CHATSTATES_OFF
+        && ngx_sip_is(&media->type, "application")
+        && ngx_sip_is(&media->subtype, "im-iscomposing+xml"))
+    {
+        return ngx_sip_simple_iscomposing(ev, body, refusal);
+    }
+
+    if (ev->from_domain->receipts && ngx_sip_is(&media->type, "message")) {
+
+        if (ngx_sip_is(&media->subtype, "cpim") && !wrapped) {
+            return ngx_sip_simple_cpim(ctx, ev, body, refusal);
+        }
+
+        if (ngx_sip_is(&media->subtype, "imdn+xml")) {
+            return ngx_sip_receipt_read(ctx, ev, body, refusal);
+        }
+    }
+
+    return ngx_sip_simple_text(ev, media, body, refusal);
+}
+
+
+static ngx_int_t
+ngx_sip_simple_iscomposing(ngx_fed_event_t *ev, ngx_str_t *body,
+    ngx_sip_refusal_t *refusal)
+{
+    ngx_int_t              rc;
+    ngx_sip_iscomposing_t  doc;
+
+    rc = ngx_sip_iscomposing_read(body, &doc);
+
+    if (rc == NGX_ABORT) {
+        refusal->status = 400;
+        refusal->reason = "Bad Composing Indication";
+        return NGX_DECLINED;
+    }
+
+    if (rc != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ev->kind = NGX_FED_COMPOSING;
+    ev->chat_state = doc.active ? NGX_FED_CHAT_COMPOSING : NGX_FED_CHAT_PAUSED;
+    ev->refresh = doc.refresh ? doc.refresh : NGX_SIP_ISCOMPOSING_DEFAULT;
+
+    return NGX_OK;
+}
+
+
+/* RFC 3862, with what RFC 5438 adds */
+
+static ngx_int_t
+ngx_sip_simple_cpim(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev, ngx_str_t *body,
+    ngx_sip_refusal_t *refusal)
+{
+    ngx_int_t        rc;
+    ngx_sip_cpim_t   cpim;
+    ngx_sip_part_t   part;
+
+    rc = ngx_sip_cpim_read(ev->pool, body, &cpim);
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (rc == NGX_OK
+        && ngx_sip_part(cpim.content.data,
+                        cpim.content.data + cpim.content.len, &part)
+           != NGX_OK)
+    {
+        rc = NGX_ABORT;
+    }
+
+    if (rc == NGX_ABORT) {
+        refusal->status = 400;
+        refusal->reason = "Bad CPIM Message";
+        return NGX_DECLINED;
+    }
+
+    if (rc != NGX_OK || part.encoded) {
+        return ngx_sip_simple_unsupported(ev, refusal);
+    }
+
+    rc = ngx_sip_simple_part(ctx, ev, &part.media, &part.content, refusal, 1);
+
+    if (rc != NGX_OK || ev->kind != NGX_FED_MESSAGE) {
+        return rc;
+    }
+
+    ngx_sip_receipt_asked(ctx, ev, &cpim);
+
+    return ngx_sip_simple_subject(ev, &cpim.subject);
+}
+
+
+static ngx_int_t
+ngx_sip_simple_text(ngx_fed_event_t *ev, ngx_sip_media_t *media,
+    ngx_str_t *body, ngx_sip_refusal_t *refusal)
+{
+    ngx_int_t  rc;
+    ngx_str_t  text;
+
+    if (ngx_sip_is(&media->type, "multipart")) {
+        rc = ngx_sip_multipart(media, body, ngx_sip_media_is_text, &text);
 
     } else {
-        rc = ngx_sip_media_is_text(&media) ? NGX_OK : NGX_DECLINED;
-        *text = msg->body;
+        rc = ngx_sip_media_is_text(media) ? NGX_OK : NGX_DECLINED;
+        text = *body;
     }
 
     if (rc == NGX_ERROR) {
@@ -163,12 +323,40 @@ ngx_sip_simple_content(ngx_sip_msg_t *msg, ngx_str_t *text,
     }
 
     if (rc != NGX_OK) {
-        refusal->status = 415;
-        ngx_str_set(&refusal->headers, NGX_SIP_ACCEPT_ROW);
-        return NGX_DECLINED;
+        return ngx_sip_simple_unsupported(ev, refusal);
     }
 
-    return NGX_OK;
+    return ngx_sip_simple_body(&text, ev, refusal);
+}
+
+
+static ngx_int_t
+ngx_sip_simple_unsupported(ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal)
+{
+    refusal->status = 415;
+    refusal->headers = ngx_sip_accept_row(ev->from_domain->chatstates,
+                                          ev->from_domain->receipts);
+
+    return NGX_DECLINED;
+}
+
+
+/* Returns the row of Accept for a MESSAGE. */
+
+ngx_str_t
+ngx_sip_accept_row(ngx_uint_t chatstates, ngx_uint_t receipts)
+{
+    static const ngx_str_t  rows[] = {
+        ngx_string(NGX_SIP_ACCEPT_ROW),
+        ngx_string(NGX_SIP_ACCEPT_TEXT ", application/im-iscomposing+xml"
+                   CRLF),
+        ngx_string(NGX_SIP_ACCEPT_TEXT ", message/cpim, message/imdn+xml"
+                   CRLF),
+        ngx_string(NGX_SIP_ACCEPT_TEXT ", application/im-iscomposing+xml,"
+                   " message/cpim, message/imdn+xml" CRLF)
+    };
+
+    return rows[(chatstates ? 1 : 0) + (receipts ? 2 : 0)];
 }
 
 
@@ -198,23 +386,19 @@ ngx_sip_simple_body(ngx_str_t *text, ngx_fed_event_t *ev,
 
 
 static ngx_int_t
-ngx_sip_simple_subject(ngx_sip_msg_t *msg, ngx_fed_event_t *ev)
+ngx_sip_simple_subject(ngx_fed_event_t *ev, ngx_str_t *text)
 {
-    ngx_sip_header_t  *h;
-
-    h = ngx_sip_header(msg, NGX_SIP_SUBJECT);
-
-    if (h == NULL || h->value.len == 0) {
+    if (text->len == 0) {
         return NGX_OK;
     }
 
-    ev->subject.data = ngx_pnalloc(ev->pool, h->value.len);
+    ev->subject.data = ngx_pnalloc(ev->pool, text->len);
     if (ev->subject.data == NULL) {
         return NGX_ERROR;
     }
 
-    ev->subject.len = ngx_fed_text_line(ev->subject.data, h->value.data,
-                                        h->value.len, h->value.len);
+    ev->subject.len = ngx_fed_text_line(ev->subject.data, text->data,
+                                        text->len, text->len);
     return NGX_OK;
 }
 
@@ -258,7 +442,6 @@ ngx_sip_simple_date(ngx_sip_msg_t *msg, ngx_fed_event_t *ev)
 {
     time_t             date, age;
     uint32_t           expires;
-    ngx_tm_t           tm;
     ngx_sip_header_t  *h;
 
     h = ngx_sip_header(msg, NGX_SIP_DATE);
@@ -285,20 +468,29 @@ ngx_sip_simple_date(ngx_sip_msg_t *msg, ngx_fed_event_t *ev)
         return NGX_OK;
     }
 
-    ngx_gmtime(date, &tm);
-
-    ev->stamp.data = ngx_pnalloc(ev->pool, NGX_SIP_STAMP_LEN + 8);
+    ev->stamp.data = ngx_pnalloc(ev->pool, NGX_SIP_STAMP_LEN);
     if (ev->stamp.data == NULL) {
         return NGX_ERROR;
     }
 
-    ev->stamp.len = ngx_snprintf(ev->stamp.data, NGX_SIP_STAMP_LEN + 8,
-                                 "%4d-%02d-%02dT%02d:%02d:%02dZ",
-                                 tm.ngx_tm_year, tm.ngx_tm_mon,
-                                 tm.ngx_tm_mday, tm.ngx_tm_hour,
-                                 tm.ngx_tm_min, tm.ngx_tm_sec)
-                    - ev->stamp.data;
+    ev->stamp.len = ngx_sip_stamp(ev->stamp.data, date) - ev->stamp.data;
+
     return NGX_OK;
+}
+
+
+/* Writes a time in UTC, in NGX_SIP_STAMP_LEN octets (RFC 3339, XEP-0082). */
+
+u_char *
+ngx_sip_stamp(u_char *dst, time_t time)
+{
+    ngx_tm_t  tm;
+
+    ngx_gmtime(time, &tm);
+
+    return ngx_snprintf(dst, NGX_SIP_STAMP_LEN, "%4d-%02d-%02dT%02d:%02d:%02dZ",
+                        tm.ngx_tm_year, tm.ngx_tm_mon, tm.ngx_tm_mday,
+                        tm.ngx_tm_hour, tm.ngx_tm_min, tm.ngx_tm_sec);
 }
 
 
@@ -311,13 +503,56 @@ static ngx_int_t
 ngx_sip_simple_write(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
     ngx_sip_client_t *client)
 {
+    ngx_int_t         rc;
+    ngx_str_t         wrapped;
+    const ngx_str_t  *content;
+
+    if (ev->kind == NGX_FED_COMPOSING) {
+        content = (ev->chat_state == NGX_FED_CHAT_COMPOSING)
+                  ? &ngx_sip_iscomposing_active : &ngx_sip_iscomposing_idle;
+
+        return ngx_sip_simple_request(ctx, ev, client,
+                                      "application/im-iscomposing+xml",
+                                      content);
+    }
+
+    if (ev->kind == NGX_FED_RECEIPT) {
+        return ngx_sip_simple_request(ctx, ev, client, "message/cpim",
+                                      &ev->body);
+    }
+
+    if (ev->confirm) {
+        rc = ngx_sip_receipt_wrap(ctx, ev, &wrapped);
+
+        if (rc == NGX_OK) {
+            return ngx_sip_simple_request(ctx, ev, client, "message/cpim",
+                                          &wrapped);
+        }
+
+        if (rc != NGX_DECLINED) {
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_sip_simple_request(ctx, ev, client, "text/plain;charset=UTF-8",
+                                  NULL);
+}
+
+
+/* Without content it is the text of the event. */
+
+static ngx_int_t
+ngx_sip_simple_request(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
+    ngx_sip_client_t *client, const char *type, const ngx_str_t *content)
+{
     u_char         *p;
     size_t          size, from, to, body;
     ngx_fed_key_t   tag;
 
     from = ngx_fed_address_sip_size(&ev->from);
     to = ngx_fed_address_sip_size(&ev->to);
-    body = ngx_fed_text_crlf_size(ev->body.data, ev->body.len);
+    body = content ? content->len
+                   : ngx_fed_text_crlf_size(ev->body.data, ev->body.len);
 
     size = sizeof("MESSAGE  SIP/2.0" CRLF
                   "Max-Forwards: 70" CRLF
@@ -325,11 +560,15 @@ ngx_sip_simple_write(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
                   "To: <>" CRLF
                   "Call-ID: " CRLF
                   "CSeq:  MESSAGE" CRLF
-                  "Content-Type: text/plain;charset=UTF-8" CRLF
+                  "Subject: " CRLF
+                  "Content-Language: " CRLF
+                  "Date: " CRLF
+                  "Content-Type: " CRLF
                   "Content-Length: " CRLF CRLF)
            + to + from + NGX_SIP_TAG_LEN + to + NGX_SIP_CALL_ID_LEN
-           + NGX_INT32_LEN + ngx_sip_simple_optional_size(ev) + NGX_SIZE_T_LEN
-           + body;
+           + NGX_INT32_LEN + ngx_min(ev->subject.len, NGX_SIP_SUBJECT_LEN)
+           + NGX_SIP_LANGUAGE_LEN + NGX_SIP_DATE_LEN + NGX_SIP_TYPE_LEN
+           + NGX_SIZE_T_LEN + body;
 
     p = ngx_pnalloc(ev->pool, size);
     if (p == NULL) {
@@ -364,9 +603,11 @@ ngx_sip_simple_write(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
 
     p = ngx_sip_simple_optional(p, ev);
 
-    p = ngx_sprintf(p, "Content-Type: text/plain;charset=UTF-8" CRLF
-                       "Content-Length: %uz" CRLF CRLF, body);
-    p = ngx_fed_text_crlf(p, ev->body.data, ev->body.len);
+    p = ngx_sprintf(p, "Content-Type: %s" CRLF
+                       "Content-Length: %uz" CRLF CRLF, type, body);
+
+    p = content ? ngx_cpymem(p, content->data, content->len)
+                : ngx_fed_text_crlf(p, ev->body.data, ev->body.len);
 
     client->rest.len = p - client->rest.data;
 
@@ -472,8 +713,31 @@ ngx_sip_language_prefix(ngx_str_t *lang)
 }
 
 
+/* RFC 3994; there is no session that somebody could be gone from. */
+
 static void
 ngx_sip_simple_composing(ngx_fed_event_t *ev)
 {
-    ngx_fed_event_accept(ev);
+    if (ev->chat_state == NGX_FED_CHAT_GONE
+        || ngx_sip_composing_is_refused(ev))
+    {
+        ngx_fed_event_accept(ev);
+        return;
+    }
+
+    ngx_sip_client_page(ev, ngx_sip_simple_composed);
+}
+
+
+/* RFC 3994, 4 */
+
+static void
+ngx_sip_simple_composed(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome,
+    ngx_sip_msg_t *msg)
+{
+    if (outcome->result == NGX_FED_SIP_STATUS && outcome->status == 415) {
+        ngx_sip_composing_refused(client->event);
+    }
+
+    ngx_fed_event_outcome(client->event, outcome);
 }

@@ -13,8 +13,6 @@
 #include "ngx_sip_core.h"
 
 
-static ngx_fed_key_t ngx_sip_thread_users(ngx_sip_ctx_t *ctx,
-    ngx_fed_event_t *ev);
 static ngx_fed_key_t ngx_sip_thread_hash(ngx_sip_ctx_t *ctx,
     ngx_fed_key_t *users, ngx_str_t *text);
 static ngx_int_t ngx_sip_thread_find(ngx_sip_ctx_t *ctx,
@@ -141,9 +139,9 @@ ngx_sip_thread_read(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
 }
 
 
-/* Two users, whoever of them sends. */
+/* Names the two users of an event, whoever of them sends. */
 
-static ngx_fed_key_t
+ngx_fed_key_t
 ngx_sip_thread_users(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev)
 {
     if (ev->source == &ngx_sip_leg) {
@@ -192,7 +190,7 @@ ngx_sip_thread_remember(ngx_sip_ctx_t *ctx, ngx_fed_key_t *users,
     note[0] = *key;
     note[1] = *users;
 
-    ngx_fed_zone_note(ctx->conf, (u_char *) note, text);
+    (void) ngx_fed_zone_note(ctx->conf, (u_char *) note, text);
 }
 
 

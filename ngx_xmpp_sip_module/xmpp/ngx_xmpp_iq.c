@@ -12,8 +12,10 @@
 #include "ngx_xmpp_stream.h"
 
 
-static ngx_fed_condition_e ngx_xmpp_iq_request(ngx_xmpp_element_t *el,
-    ngx_fed_address_t *to, const char **result);
+static ngx_fed_condition_e ngx_xmpp_iq_request(ngx_xmpp_stream_t *stream,
+    ngx_xmpp_element_t *el, ngx_fed_address_t *to, const char **result);
+static const char *ngx_xmpp_iq_features(ngx_xmpp_stream_t *stream,
+    ngx_str_t *name);
 static void ngx_xmpp_iq_result(ngx_xmpp_stream_t *stream,
     ngx_xmpp_element_t *el, ngx_fed_address_t *from, ngx_fed_address_t *to,
     const char *result);
@@ -25,8 +27,7 @@ static const char  ngx_xmpp_iq_info[] =
     "<feature var='http://jabber.org/protocol/disco#info'/>"
     "<feature var='http://jabber.org/protocol/disco#items'/>"
     "<feature var='urn:xmpp:ping'/>"
-    "<feature var='jid\\20escaping'/>"
-    "</query>";
+    "<feature var='jid\\20escaping'/>";
 
 static const char  ngx_xmpp_iq_items[] =
     "<query xmlns='http://jabber.org/protocol/disco#items'/>";
@@ -63,7 +64,7 @@ ngx_xmpp_iq_in(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el,
         return;
     }
 
-    condition = ngx_xmpp_iq_request(el, to, &result);
+    condition = ngx_xmpp_iq_request(stream, el, to, &result);
 
     if (condition == NGX_FED_NO_CONDITION) {
         ngx_xmpp_iq_result(stream, el, from, to, result);
@@ -90,8 +91,8 @@ ngx_xmpp_iq_in(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el,
  */
 
 static ngx_fed_condition_e
-ngx_xmpp_iq_request(ngx_xmpp_element_t *el, ngx_fed_address_t *to,
-    const char **result)
+ngx_xmpp_iq_request(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el,
+    ngx_fed_address_t *to, const char **result)
 {
     ngx_str_t           *type;
     ngx_xmpp_element_t  *child;
@@ -127,10 +128,41 @@ ngx_xmpp_iq_request(ngx_xmpp_element_t *el, ngx_fed_address_t *to,
         return NGX_FED_ITEM_NOT_FOUND;
     }
 
-    *result = (child->ns == NGX_XMPP_NS_DISCO_INFO) ? ngx_xmpp_iq_info
-                                                    : ngx_xmpp_iq_items;
+    *result = (child->ns == NGX_XMPP_NS_DISCO_INFO)
+              ? ngx_xmpp_iq_features(stream, &to->domain) : ngx_xmpp_iq_items;
 
-    return NGX_FED_NO_CONDITION;
+    return *result ? NGX_FED_NO_CONDITION : NGX_FED_INTERNAL_SERVER_ERROR;
+}
+
+
+/* What a domain has; NULL if there is no memory. */
+
+static const char *
+ngx_xmpp_iq_features(ngx_xmpp_stream_t *stream, ngx_str_t *name)
+{
+    u_char            *p;
+    ngx_fed_domain_t  *domain;
+
+    static const char  chatstates[] = "<feature var='" NGX_XMPP_CHATSTATES
+                                      "'/>";
+    static const char  receipts[] = "<feature var='" NGX_XMPP_RECEIPTS "'/>";
+
+    domain = ngx_fed_domain_find(stream->conf, name);
+
+    p = ngx_pnalloc(stream->xml.pool, sizeof(ngx_xmpp_iq_info)
+                                      + sizeof(chatstates) + sizeof(receipts)
+                                      + sizeof("</query>"));
+    if (p == NULL) {
+        return NULL;
+    }
+
+    *ngx_sprintf(p, "%s%s%s</query>", ngx_xmpp_iq_info,
+                 domain->chatstates != NGX_FED_CHATSTATES_OFF ? chatstates
+                                                              : "",
+                 domain->receipts ? receipts : "")
+        = '\0';
+
+    return (char *) p;
 }
 
 

@@ -28,6 +28,8 @@ static ngx_xmpp_remote_t *ngx_xmpp_out_remote(ngx_xmpp_t *xmpp,
     ngx_str_t *name);
 static ngx_xmpp_route_t *ngx_xmpp_out_route(ngx_xmpp_t *xmpp,
     ngx_str_t *remote, ngx_str_t *local);
+static size_t ngx_xmpp_out_size(ngx_fed_event_t *ev, ngx_str_t *from,
+    ngx_str_t *to);
 static u_char *ngx_xmpp_out_write(u_char *p, ngx_fed_event_t *ev,
     ngx_str_t *from, ngx_str_t *to, ngx_xmpp_item_t *item);
 static void ngx_xmpp_out_wait(ngx_xmpp_route_t *route, ngx_xmpp_item_t *item);
@@ -98,8 +100,8 @@ static const ngx_str_t  ngx_xmpp_out_services[] = {
 
 
 /*
- * Sends the message of an event, or the request of one to see a user's
- * presence, or queues it until there is a stream.
+ * Sends the message of an event, its chat state or receipt, or its request to
+ * see a user's presence, or queues it until there is a stream.
  */
 
 void
@@ -108,6 +110,7 @@ ngx_xmpp_out_send(ngx_fed_event_t *ev)
     u_char            *p;
     size_t             size, limit;
     ngx_str_t          from, to;
+    ngx_uint_t         queue;
     ngx_xmpp_t        *xmpp;
     ngx_xmpp_item_t   *item;
     ngx_xmpp_route_t  *route;
@@ -132,9 +135,7 @@ ngx_xmpp_out_send(ngx_fed_event_t *ev)
     to.data = p;
     to.len = ngx_fed_address_to_jid(p, &ev->to) - p;
 
-    size = (ev->kind == NGX_FED_MESSAGE)
-           ? ngx_xmpp_message_size(ev, &from, &to)
-           : ngx_xmpp_subscribe_size(&from, &to);
+    size = ngx_xmpp_out_size(ev, &from, &to);
 
     limit = ev->to_domain->message_size;
 
@@ -150,7 +151,7 @@ ngx_xmpp_out_send(ngx_fed_event_t *ev)
 
     item->route = route;
     item->ev = ev;
-    item->seq = ngx_fed_id_next(ev->conf);
+    item->seq = ev->seq ? ev->seq : ngx_fed_id_next(ev->conf);
 
     if (route->ready) {
 
@@ -179,7 +180,13 @@ ngx_xmpp_out_send(ngx_fed_event_t *ev)
         /* the stream broke just now */
     }
 
-    if (route->remote->nwaiting >= ev->conf->domain_queue) {
+    queue = ev->conf->domain_queue;
+
+    if (ev->kind == NGX_FED_COMPOSING) {
+        queue /= 2;
+    }
+
+    if (route->remote->nwaiting >= queue) {
         ngx_fed_event_fail(ev, NGX_FED_QUEUE_FULL,
                            "too many messages wait for the XMPP domain");
         return;
@@ -199,15 +206,44 @@ ngx_xmpp_out_send(ngx_fed_event_t *ev)
 }
 
 
+static size_t
+ngx_xmpp_out_size(ngx_fed_event_t *ev, ngx_str_t *from, ngx_str_t *to)
+{
+    switch (ev->kind) {
+
+    case NGX_FED_MESSAGE:
+        return ngx_xmpp_message_size(ev, from, to);
+
+    case NGX_FED_COMPOSING:
+        return ngx_xmpp_chatstate_size(ev, from, to);
+
+    case NGX_FED_RECEIPT:
+        return ngx_xmpp_receipt_size(ev, from, to);
+
+    default:
+        return ngx_xmpp_subscribe_size(from, to);
+    }
+}
+
+
 static u_char *
 ngx_xmpp_out_write(u_char *p, ngx_fed_event_t *ev, ngx_str_t *from,
     ngx_str_t *to, ngx_xmpp_item_t *item)
 {
-    if (ev->kind == NGX_FED_MESSAGE) {
-        return ngx_xmpp_message_write(p, ev, from, to, item);
-    }
+    switch (ev->kind) {
 
-    return ngx_xmpp_subscribe_write(p, from, to);
+    case NGX_FED_MESSAGE:
+        return ngx_xmpp_message_write(p, ev, from, to, item);
+
+    case NGX_FED_COMPOSING:
+        return ngx_xmpp_chatstate_write(p, ev, from, to, item);
+
+    case NGX_FED_RECEIPT:
+        return ngx_xmpp_receipt_write(p, ev, from, to, item);
+
+    default:
+        return ngx_xmpp_subscribe_write(p, from, to);
+    }
 }
 
 

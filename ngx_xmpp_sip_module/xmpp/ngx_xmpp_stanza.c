@@ -27,9 +27,13 @@ static ngx_int_t ngx_xmpp_stanza_jid(ngx_pool_t *pool, ngx_str_t *jid,
     ngx_fed_address_t *addr);
 static void ngx_xmpp_stanza_message(ngx_xmpp_stream_t *stream,
     ngx_xmpp_element_t *el);
+static void ngx_xmpp_stanza_status(ngx_xmpp_stream_t *stream,
+    ngx_xmpp_element_t *el, ngx_fed_event_t *ev);
 static ngx_xmpp_element_t *ngx_xmpp_stanza_choose(ngx_xmpp_element_t *el,
     ngx_str_t *lang, const char *name);
 static void ngx_xmpp_stanza_bounce(ngx_xmpp_stream_t *stream,
+    ngx_xmpp_element_t *el, ngx_fed_address_t *from, ngx_fed_address_t *to);
+static void ngx_xmpp_stanza_late(ngx_xmpp_stream_t *stream,
     ngx_xmpp_element_t *el, ngx_fed_address_t *from, ngx_fed_address_t *to);
 static ngx_str_t ngx_xmpp_stanza_uri(ngx_fed_event_t *ev, ngx_str_t *uri);
 
@@ -241,8 +245,10 @@ ngx_xmpp_stanza_message(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
 
     body = ngx_xmpp_stanza_choose(el, lang, "body");
 
+    ev->to_domain = ngx_fed_domain_find(stream->conf, &ev->to.domain);
+
     if (body == NULL) {
-        ngx_fed_event_drop(ev);
+        ngx_xmpp_stanza_status(stream, el, ev);
         return;
     }
 
@@ -283,6 +289,71 @@ ngx_xmpp_stanza_message(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
 
     } else if (ngx_xmpp_equal(type, "headline")) {
         ev->type = NGX_FED_HEADLINE;
+    }
+
+    if (ev->to_domain->receipts
+        && ev->id.len
+        && ngx_xmpp_xml_child(el, NGX_XMPP_NS_RECEIPTS, "request")
+        && ngx_xmpp_receipt(el) == NULL)
+    {
+        ev->confirm = 1;
+        ev->markable = (ngx_xmpp_xml_child(el, NGX_XMPP_NS_MARKERS, "markable")
+                        != NULL);
+    }
+
+    ngx_fed_event_submit(ev);
+}
+
+
+/* A message without a body: a chat state or a receipt, if it is anything. */
+
+static void
+ngx_xmpp_stanza_status(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el,
+    ngx_fed_event_t *ev)
+{
+    ngx_str_t           *id;
+    ngx_xmpp_element_t  *thread;
+
+    id = ngx_xmpp_receipt(el);
+
+    if (id && ev->to_domain->receipts) {
+        ev->kind = NGX_FED_RECEIPT;
+        ev->receipt = NGX_FED_DELIVERED;
+
+    } else if (ngx_xmpp_equal(&el->attr[NGX_XMPP_TYPE], "chat")
+               && ev->to_domain->chatstates != NGX_FED_CHATSTATES_OFF)
+    {
+        ev->kind = NGX_FED_COMPOSING;
+        ev->type = NGX_FED_CHAT;
+        ev->chat_state = ngx_xmpp_chatstate(el);
+
+        if (ev->chat_state == NGX_FED_CHAT_NONE) {
+            ngx_fed_event_drop(ev);
+            return;
+        }
+
+        id = &el->attr[NGX_XMPP_ID];
+
+    } else {
+        ngx_fed_event_drop(ev);
+        return;
+    }
+
+    if (id->len) {
+        ev->id.data = ngx_pstrdup(ev->pool, id);
+
+        if (ev->id.data == NULL) {
+            ngx_fed_event_drop(ev);
+            return;
+        }
+
+        ev->id.len = id->len;
+    }
+
+    thread = ngx_xmpp_xml_child(el, NGX_XMPP_NS_SERVER, "thread");
+
+    if (thread && ev->kind == NGX_FED_COMPOSING) {
+        ev->thread = thread->text;
     }
 
     ngx_fed_event_submit(ev);
@@ -584,6 +655,58 @@ ngx_xmpp_stanza_bounce(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el,
     ngx_xmpp_stanza_condition(el, &answer.outcome);
 
     ngx_xmpp_barrier_received(stream->xmpp, &el->attr[NGX_XMPP_ID], &answer);
+
+    ngx_xmpp_stanza_late(stream, el, from, to);
+}
+
+
+/*
+ * The sender of a message that bounces after it was taken may have asked to be
+ * told of that.
+ */
+
+static void
+ngx_xmpp_stanza_late(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el,
+    ngx_fed_address_t *from, ngx_fed_address_t *to)
+{
+    ngx_str_t        *id;
+    ngx_fed_id_t      ours;
+    ngx_fed_event_t  *ev;
+
+    id = &el->attr[NGX_XMPP_ID];
+
+    if (!ngx_fed_domain_find(stream->conf, &to->domain)->receipts
+        || to->user.len == 0
+        || ngx_fed_id_parse(stream->conf, id->data, id->len, &ours) != NGX_OK)
+    {
+        return;
+    }
+
+    ev = ngx_fed_event_create(stream->link, &ngx_xmpp_leg, NGX_FED_RECEIPT);
+    if (ev == NULL) {
+        return;
+    }
+
+    if (ngx_fed_address_from_jid(ev->pool, &el->attr[NGX_XMPP_FROM], &ev->from)
+           != NGX_OK
+        || ngx_fed_address_from_jid(ev->pool, &el->attr[NGX_XMPP_TO], &ev->to)
+           != NGX_OK)
+    {
+        ngx_fed_event_drop(ev);
+        return;
+    }
+
+    ev->id.data = ngx_pstrdup(ev->pool, id);
+
+    if (ev->id.data == NULL) {
+        ngx_fed_event_drop(ev);
+        return;
+    }
+
+    ev->id.len = id->len;
+    ev->receipt = NGX_FED_FAILED;
+
+    ngx_fed_event_submit(ev);
 }
 
 
@@ -640,6 +763,13 @@ ngx_xmpp_stanza_condition(ngx_xmpp_element_t *el, ngx_fed_outcome_t *outcome)
 }
 
 
+/* XEP-0085, 5.1: who sends chat states says so, or he is sent none. */
+
+#define ngx_xmpp_message_active(ev)                                           \
+    ((ev)->type == NGX_FED_CHAT                                               \
+     && (ev)->from_domain->chatstates != NGX_FED_CHATSTATES_OFF)
+
+
 /*
  * The size that ngx_xmpp_message_write() takes at most, from and to being the
  * JIDs.
@@ -652,6 +782,10 @@ ngx_xmpp_message_size(ngx_fed_event_t *ev, ngx_str_t *from, ngx_str_t *to)
                   "<subject></subject><thread></thread><body></body>"
                   "<delay xmlns='urn:xmpp:delay' stamp=''/></message>") - 1
            + NGX_FED_ID_LEN
+           + (ev->confirm ? sizeof("<request xmlns='" NGX_XMPP_RECEIPTS "'/>")
+                          : 0)
+           + (ngx_xmpp_message_active(ev)
+              ? sizeof("<active xmlns='" NGX_XMPP_CHATSTATES "'/>") : 0)
            + ngx_fed_xml_size(from->data, from->len, 1)
            + ngx_fed_xml_size(to->data, to->len, 1)
            + ngx_fed_xml_size(ev->lang.data, ev->lang.len, 1)
@@ -712,6 +846,14 @@ ngx_xmpp_message_write(u_char *p, ngx_fed_event_t *ev, ngx_str_t *from,
         p = ngx_xmpp_literal(p, "<delay xmlns='urn:xmpp:delay' stamp='");
         p = ngx_fed_xml_escape(p, ev->stamp.data, ev->stamp.len, 1);
         p = ngx_xmpp_literal(p, "'/>");
+    }
+
+    if (ngx_xmpp_message_active(ev)) {
+        p = ngx_xmpp_literal(p, "<active xmlns='" NGX_XMPP_CHATSTATES "'/>");
+    }
+
+    if (ev->confirm) {
+        p = ngx_xmpp_literal(p, "<request xmlns='" NGX_XMPP_RECEIPTS "'/>");
     }
 
     return ngx_xmpp_literal(p, "</message>");

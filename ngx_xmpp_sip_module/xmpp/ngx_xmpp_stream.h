@@ -25,6 +25,10 @@
 #define NGX_XMPP_LATE_TEXT       112
 #define NGX_XMPP_LOG_TEXT        256     /* octets of a peer's, in a log */
 
+#define NGX_XMPP_CHATSTATES      "http://jabber.org/protocol/chatstates"
+#define NGX_XMPP_RECEIPTS        "urn:xmpp:receipts"
+#define NGX_XMPP_MARKERS         "urn:xmpp:chat-markers:0"
+
 
 typedef struct ngx_xmpp_s         ngx_xmpp_t;
 typedef struct ngx_xmpp_stream_s  ngx_xmpp_stream_t;
@@ -322,6 +326,22 @@ void ngx_xmpp_stanza_error(ngx_xmpp_t *xmpp, ngx_pool_t *pool,
     ngx_str_t *from, ngx_str_t *to, ngx_str_t *id,
     ngx_fed_stanza_error_t *error, ngx_str_t *address, ngx_str_t *text);
 void ngx_xmpp_stanza_done(ngx_fed_event_t *ev);
+
+/* ngx_xmpp_chatstate.c */
+
+ngx_fed_chat_state_e ngx_xmpp_chatstate(ngx_xmpp_element_t *el);
+size_t ngx_xmpp_chatstate_size(ngx_fed_event_t *ev, ngx_str_t *from,
+    ngx_str_t *to);
+u_char *ngx_xmpp_chatstate_write(u_char *p, ngx_fed_event_t *ev,
+    ngx_str_t *from, ngx_str_t *to, ngx_xmpp_item_t *item);
+
+/* ngx_xmpp_receipt.c */
+
+ngx_str_t *ngx_xmpp_receipt(ngx_xmpp_element_t *el);
+size_t ngx_xmpp_receipt_size(ngx_fed_event_t *ev, ngx_str_t *from,
+    ngx_str_t *to);
+u_char *ngx_xmpp_receipt_write(u_char *p, ngx_fed_event_t *ev,
+    ngx_str_t *from, ngx_str_t *to, ngx_xmpp_item_t *item);
 
 /* ngx_xmpp_presence.c */
 

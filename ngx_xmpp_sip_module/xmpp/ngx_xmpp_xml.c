@@ -68,6 +68,9 @@ static ngx_str_t  ngx_xmpp_namespaces[] = {
     ngx_string("urn:xmpp:ping"),
     ngx_string("http://jabber.org/protocol/disco#info"),
     ngx_string("http://jabber.org/protocol/disco#items"),
+    ngx_string("http://jabber.org/protocol/chatstates"),
+    ngx_string("urn:xmpp:receipts"),
+    ngx_string("urn:xmpp:chat-markers:0"),
     ngx_null_string
 };
 

@@ -33,7 +33,11 @@ const ngx_sip_dialect_t  ngx_sip_dialect_ocs = {
     ngx_sip_ocs_composing,
     ngx_sip_ocs_hop,
     ngx_sip_ocs_diagnose,
-    &ngx_sip_presence_ocs
+    &ngx_sip_presence_ocs,
+
+    30,
+    NGX_FED_CHATSTATES_ON,
+    0
 };
 
 

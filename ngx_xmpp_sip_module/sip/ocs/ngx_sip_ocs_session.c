@@ -137,16 +137,9 @@ ngx_sip_ocs_session(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
         return;
     }
 
-    /* what is left was answered, and nobody waits for it */
-
     refusal.status = 200;
 
     ngx_sip_server_answer(conn, msg, &rq.key, &refusal);
-
-    if (rq.ev->kind == NGX_FED_COMPOSING && rq.ev->chat_state) {
-        ngx_fed_event_submit(rq.ev);
-        return;
-    }
 
     ngx_fed_event_drop(rq.ev);
 }
@@ -799,6 +792,11 @@ ngx_sip_ocs_message(ngx_sip_ocs_request_t *rq, ngx_sip_refusal_t *refusal)
 
     ev->type = NGX_FED_CHAT;
 
+    if (ev->kind != NGX_FED_MESSAGE) {
+        ngx_sip_im_status(rq->conn, rq->msg, &rq->key, ev);
+        return NGX_DONE;
+    }
+
     merge_key = ngx_sip_server_merge_key(rq->conn, rq->msg);
 
     if (ngx_sip_server_create(rq->conn, rq->msg, &rq->key, &merge_key, ev)
@@ -807,6 +805,7 @@ ngx_sip_ocs_message(ngx_sip_ocs_request_t *rq, ngx_sip_refusal_t *refusal)
         return NGX_ERROR;
     }
 
+    ngx_sip_composing_content(ev);
     ngx_fed_event_submit(ev);
 
     return NGX_DONE;
@@ -822,12 +821,20 @@ ngx_sip_ocs_info(ngx_sip_ocs_request_t *rq, ngx_sip_refusal_t *refusal)
 
     rc = ngx_sip_ocs_within(rq, refusal);
 
-    if (rc == NGX_OK) {
-        rq->ev->type = NGX_FED_CHAT;
-        rq->ev->chat_state = ngx_sip_ocs_typing(rq->msg);
+    if (rc != NGX_OK) {
+        return rc;
     }
 
-    return rc;
+    rq->ev->type = NGX_FED_CHAT;
+    rq->ev->chat_state = ngx_sip_ocs_typing(rq->msg);
+
+    if (rq->ev->chat_state == NGX_FED_CHAT_NONE) {
+        return NGX_OK;
+    }
+
+    ngx_sip_im_status(rq->conn, rq->msg, &rq->key, rq->ev);
+
+    return NGX_DONE;
 }
 
 
