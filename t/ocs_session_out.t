@@ -26,9 +26,11 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(38);
+	->has_daemon('openssl')->plan(36);
 
-my $g = Test::Nginx::Gateway->new($t, dialect => 'ocs');
+my $g = Test::Nginx::Gateway->new($t, dialect => 'ocs', federation => <<'EOF_');
+        chatstates_interval 2s;
+EOF_
 
 $g->start();
 

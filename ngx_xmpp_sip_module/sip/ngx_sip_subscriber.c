@@ -134,6 +134,8 @@ static void ngx_sip_subscriber_write(ngx_sip_client_t *client,
     ngx_sip_dialog_t *dialog);
 static void ngx_sip_subscriber_handler(ngx_sip_client_t *client,
     ngx_fed_outcome_t *outcome, ngx_sip_msg_t *msg);
+static void ngx_sip_subscriber_route(ngx_fed_conf_t *fcf,
+    ngx_fed_dialog_t *dialog, ngx_str_t *answered);
 static void ngx_sip_subscriber_accepted(ngx_sip_client_t *client,
     ngx_sip_msg_t *msg);
 static void ngx_sip_subscriber_piggyback(ngx_sip_client_t *client,
@@ -664,8 +666,9 @@ ngx_sip_subscriber_take(ngx_sip_notified_t *ntf, ngx_fed_dialog_t *dialog)
 
 
 /*
- * The first NOTIFY makes the dialog, with its route (RFC 6665, 4.4.1), and
- * without a target the user himself is one; the others may change the target.
+ * The first NOTIFY makes the dialog, with its route (RFC 6665, 4.4.1); what it
+ * lacks is that of the response, or the user himself is the target.  The others
+ * may change the target.
  */
 
 static ngx_int_t
@@ -682,7 +685,15 @@ ngx_sip_subscriber_retarget(ngx_sip_notified_t *ntf, ngx_fed_dialog_t *dialog)
     if (texts[NGX_FED_TEXT_TAG].len == 0) {
 
         if (target->len == 0) {
+            *target = texts[NGX_FED_TEXT_TARGET];
+        }
+
+        if (target->len == 0) {
             *target = ntf->remote->uri;
+        }
+
+        if (ntf->texts[NGX_FED_TEXT_ROUTES].len == 0) {
+            ntf->texts[NGX_FED_TEXT_ROUTES] = texts[NGX_FED_TEXT_ROUTES];
         }
 
         return ngx_fed_dialog_set_texts(fcf, dialog, ntf->texts);
@@ -1265,13 +1276,43 @@ ngx_sip_subscriber_handler(ngx_sip_client_t *client,
 }
 
 
+/*
+ * Who may put the first document into a 2xx makes the dialog by it, as RFC 3265
+ * had it: requests in it may then have no Record-Route, and no Contact.  The
+ * zone is locked.
+ */
+
+static void
+ngx_sip_subscriber_route(ngx_fed_conf_t *fcf, ngx_fed_dialog_t *dialog,
+    ngx_str_t *answered)
+{
+    ngx_str_t  texts[NGX_FED_TEXTS];
+
+    ngx_fed_dialog_texts(dialog, texts);
+
+    if (texts[NGX_FED_TEXT_ROUTES].len
+        || (texts[NGX_FED_TEXT_TAG].len
+            && answered[NGX_FED_TEXT_ROUTES].len == 0))
+    {
+        return;
+    }
+
+    texts[NGX_FED_TEXT_TARGET] = answered[NGX_FED_TEXT_TARGET];
+    texts[NGX_FED_TEXT_ROUTES] = answered[NGX_FED_TEXT_ROUTES];
+
+    (void) ngx_fed_dialog_set_texts(fcf, dialog, texts);
+}
+
+
 /* A 2xx says for how long, but not yes (RFC 6665, 4.1.2.1). */
 
 static void
 ngx_sip_subscriber_accepted(ngx_sip_client_t *client, ngx_sip_msg_t *msg)
 {
     uint32_t           n;
+    ngx_str_t          texts[NGX_FED_TEXTS];
     ngx_msec_t         expires;
+    ngx_uint_t         routed;
     ngx_fed_conf_t    *fcf;
     ngx_sip_asked_t   *asked;
     ngx_sip_header_t  *h;
@@ -1288,6 +1329,11 @@ ngx_sip_subscriber_accepted(ngx_sip_client_t *client, ngx_sip_msg_t *msg)
                   + ngx_min(n, fcf->subscription_max / 1000) * 1000;
     }
 
+    routed = msg && client->from && !client->from->link->closed
+             && ngx_sip_dialects[client->domain->dialect]->presence->piggyback
+             && ngx_sip_dialog_texts(client->from, client->pool, msg, texts)
+                == NGX_OK;
+
     ngx_fed_zone_lock(fcf);
 
     dialog = ngx_fed_dialog_lookup(fcf, &asked->id, 0, asked->tag);
@@ -1295,6 +1341,10 @@ ngx_sip_subscriber_accepted(ngx_sip_client_t *client, ngx_sip_msg_t *msg)
     if (dialog) {
         dialog->nonce = 0;
         dialog->retried = 0;
+
+        if (routed) {
+            ngx_sip_subscriber_route(fcf, dialog, texts);
+        }
 
         if (expires && !dialog->notified) {
             dialog->expires = expires;

@@ -735,8 +735,8 @@ sub _judge_request {
 
 	if ($self->{routes}) {
 		my @rr = $m->list('Record-Route');
-		$wrong->('Record-Route of the gateway') if @rr != 1
-			|| !$self->is_gateway_route($rr[0]);
+		$wrong->('Record-Route of the gateway') if !defined $m->to_tag()
+			&& (@rr != 1 || !$self->is_gateway_route($rr[0]));
 		$self->_judge_contact($m, $wrong);
 	}
 
@@ -1783,7 +1783,9 @@ sub _answer {
 		defined $m->to_tag() ? () : ('record-routes' => \@routes),
 		$client->document());
 
-	$self->notify() unless $how eq 'piggyback' && $expires;
+	# the document has the place of the NOTIFY with that CSeq
+
+	$how eq 'piggyback' && $expires ? $self->{cseq}++ : $self->notify();
 }
 
 # tells presence; file => 'benotify'
