@@ -472,7 +472,7 @@ case('requests of somebody else', sub {
 
 	my $c = Test::Nginx::SIP->connect(
 		PeerAddr => '127.0.0.1:' . port(8062), tls => 1,
-		$g->{ca}->ssl('x'), host => 'x.test', tls_uri => 1);
+		$g->{ca}->ssl('x'), host => 'x.test');
 	$edge->server()->link($c);
 
 	for my $file (qw/ message-plain info-typing bye update reinvite /) {
@@ -491,7 +491,7 @@ case('an INVITE of somebody else', sub {
 	my ($client, $r, $u) = user();
 	my $c = Test::Nginx::SIP->connect(
 		PeerAddr => '127.0.0.1:' . port(8062), tls => 1,
-		$g->{ca}->ssl('x'), host => 'x.test', tls_uri => 1);
+		$g->{ca}->ssl('x'), host => 'x.test');
 	$edge->server()->link($c);
 
 	is($client->invite($u, link => $c)->answer()->code(), 403,

@@ -25,7 +25,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(11);
+	->has_daemon('openssl')->plan(12);
 
 my $g = Test::Nginx::Gateway->new($t, dialect => 'ocs', workers => 4);
 
@@ -119,6 +119,16 @@ case('several streams', sub {
 
 	$_->close_stream() for @more;
 });
+
+# workers do not wait for each other
+
+TODO: {
+local $TODO = 'each worker sends over a link of its own';
+is(join("\n", grep { /CSeq does not follow/ } split(/\n/, $edge->wrong())), '',
+	'several streams at once, CSeq');
+}
+
+$edge->{wrong} = [grep { !/CSeq does not follow/ } @{$edge->{wrong}}];
 
 # newest wins, whoever of the workers has the old one
 

@@ -45,8 +45,8 @@ static ngx_uint_t ngx_sip_looped(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
 void
 ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 {
-    const char               *allow;
     ngx_uint_t                status;
+    const char               *allow;
     ngx_fed_key_t             key;
     ngx_sip_refusal_t         refusal;
     const ngx_sip_dialect_t  *dialect;

@@ -53,7 +53,6 @@ static void ngx_sip_simple_composed(ngx_sip_client_t *client,
 
 
 const ngx_sip_dialect_t  ngx_sip_dialect_simple = {
-    NGX_SIP_ALLOW,
     ngx_sip_simple_init,
     ngx_sip_simple_read,
     ngx_sip_simple_write,
@@ -66,6 +65,7 @@ const ngx_sip_dialect_t  ngx_sip_dialect_simple = {
     NULL,
     &ngx_sip_presence_simple,
 
+    NGX_SIP_ALLOW,
     NGX_SIP_ISCOMPOSING_REFRESH,
     NGX_FED_CHATSTATES_OFF,
     1
@@ -721,7 +721,7 @@ ngx_sip_simple_composing(ngx_fed_event_t *ev)
     if (ev->chat_state == NGX_FED_CHAT_GONE
         || ngx_sip_composing_is_refused(ev))
     {
-        ngx_fed_event_accept(ev);
+        ngx_fed_event_drop(ev);
         return;
     }
 

@@ -22,7 +22,6 @@ static u_char *ngx_sip_ocs_diagnose(ngx_sip_ctx_t *ctx, u_char *dst,
 
 
 const ngx_sip_dialect_t  ngx_sip_dialect_ocs = {
-    NGX_SIP_OCS_ALLOW,
     ngx_sip_ocs_init,
     ngx_sip_ocs_read,
     ngx_sip_ocs_write,
@@ -35,6 +34,7 @@ const ngx_sip_dialect_t  ngx_sip_dialect_ocs = {
     ngx_sip_ocs_diagnose,
     &ngx_sip_presence_ocs,
 
+    NGX_SIP_OCS_ALLOW,
     30,
     NGX_FED_CHATSTATES_ON,
     0

@@ -76,7 +76,7 @@ sub new {
 
 	my $server = $self->{server} = Test::Nginx::SIP::Server->listen(
 		'127.0.0.1:' . port(8061), tls => 1, $g->{ca}->ssl('edge'),
-		host => $self->{host}, tls_uri => 1);
+		host => $self->{host});
 
 	weaken(my $weak = $self);
 	$server->set(auto => sub { $weak ? $weak->_on_request(@_) : 0 },
@@ -102,8 +102,7 @@ sub link {
 	return $c if $c && $c->{sock} && !$c->{ended};
 
 	$c = Test::Nginx::SIP->connect(PeerAddr => '127.0.0.1:' . port(8062),
-		tls => 1, $self->{g}{ca}->ssl('edge'), host => $self->{host},
-		tls_uri => 1)
+		tls => 1, $self->{g}{ca}->ssl('edge'), host => $self->{host})
 		or die "edge: can't connect\n";
 	die "edge: no TLS: $c->{tls_error}\n" unless $c->tls_up();
 

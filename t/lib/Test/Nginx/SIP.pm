@@ -438,7 +438,7 @@ sub _message {
 	my $m = Test::Nginx::SIP::Message->parse($raw);
 
 	if ($self->{strict}) {
-		my $why = $m->check(tls_uri => $self->{tls_uri});
+		my $why = $m->check();
 		$self->_forbidden($why, $raw) if defined $why;
 	}
 
@@ -641,7 +641,7 @@ sub answers {
 # what is wrong with a message of the gateway, or undef
 
 sub check {
-	my ($self, %a) = @_;
+	my ($self) = @_;
 	my $head = $self->{head};
 
 	return 'carriage return or line feed alone'
@@ -660,8 +660,12 @@ sub check {
 	} else {
 		return 'wrong request line' unless $self->{start}
 			=~ m!^[A-Z]+ [a-z][-+.a-z0-9]*:[^\s<>"]+ SIP/2\.0$!i;
+
+		# within a dialog it is what the other side wrote
+
 		return 'transport=tls in the request line'
-			if $self->{start} =~ /transport=tls/i && !$a{tls_uri};
+			if $self->{start} =~ /transport=tls/i
+			&& !defined $self->to_tag();
 	}
 
 	my %seen;
@@ -757,7 +761,7 @@ sub _on_accept {
 	my $c = Test::Nginx::SIP->attach($sock,
 		Test::Nginx::SIP::_fields(role => 'server',
 			map { $_ => $self->{$_} } grep { /^SSL_/
-				|| /^(?:strict|host|auto_pong|from|tls_uri)$/ }
+				|| /^(?:strict|host|auto_pong|from)$/ }
 			keys %$self),
 		use_tls => $self->{use_tls});
 
