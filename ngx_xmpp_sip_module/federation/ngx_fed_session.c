@@ -168,7 +168,7 @@ ngx_fed_session_texts(ngx_fed_session_t *session, ngx_str_t *texts)
 }
 
 
-/* This process waits for what makes the session a live one. */
+/* This process waits for what makes the session a live one, again. */
 
 void
 ngx_fed_session_wait(ngx_fed_conf_t *fcf, ngx_fed_session_t *session,
@@ -227,16 +227,22 @@ ngx_fed_session_idle(ngx_fed_conf_t *fcf)
 {
     ngx_fed_session_t  *session;
 
-    session = ngx_fed_session_oldest(fcf);
+    for ( ;; ) {
+        session = ngx_fed_session_oldest(fcf);
 
-    if (session == NULL
-        || (ngx_msec_int_t) (ngx_current_msec - session->used)
-           < (ngx_msec_int_t) fcf->session_timeout)
-    {
-        return NULL;
+        if (session == NULL
+            || (ngx_msec_int_t) (ngx_current_msec - session->used)
+               < (ngx_msec_int_t) fcf->session_timeout)
+        {
+            return NULL;
+        }
+
+        if (!ngx_fed_session_waits(fcf, session)) {
+            return session;
+        }
+
+        ngx_fed_session_used(fcf, session);
     }
-
-    return session;
 }
 
 
