@@ -685,6 +685,10 @@ ngx_sip_subscriber_retarget(ngx_sip_notified_t *ntf, ngx_fed_dialog_t *dialog)
             *target = ntf->remote->uri;
         }
 
+        if (ntf->texts[NGX_FED_TEXT_ROUTES].len == 0) {
+            ntf->texts[NGX_FED_TEXT_ROUTES] = texts[NGX_FED_TEXT_ROUTES];
+        }
+
         return ngx_fed_dialog_set_texts(fcf, dialog, ntf->texts);
     }
 
@@ -1265,21 +1269,37 @@ ngx_sip_subscriber_handler(ngx_sip_client_t *client,
 }
 
 
-/* A 2xx says for how long, but not yes (RFC 6665, 4.1.2.1). */
+/*
+ * A 2xx says for how long, but not yes (RFC 6665, 4.1.2.1).  Where it may make
+ * the dialog, it has the route if the NOTIFY has none (RFC 3265, 3.1.4.4).
+ */
 
 static void
 ngx_sip_subscriber_accepted(ngx_sip_client_t *client, ngx_sip_msg_t *msg)
 {
-    uint32_t           n;
-    ngx_msec_t         expires;
-    ngx_fed_conf_t    *fcf;
-    ngx_sip_asked_t   *asked;
-    ngx_sip_header_t  *h;
-    ngx_fed_dialog_t  *dialog;
+    uint32_t                   n;
+    ngx_str_t                  texts[NGX_FED_TEXTS], routes;
+    ngx_msec_t                 expires;
+    ngx_fed_conf_t            *fcf;
+    ngx_sip_asked_t           *asked;
+    ngx_sip_header_t          *h;
+    ngx_fed_dialog_t          *dialog;
+    const ngx_sip_presence_t  *speaks;
 
     fcf = client->ctx->conf;
     asked = client->data;
     expires = 0;
+
+    ngx_str_null(&routes);
+
+    speaks = ngx_sip_dialects[client->domain->dialect]->presence;
+
+    if (msg && speaks->piggyback
+        && ngx_sip_dialog_routes(client->from, client->pool, msg, &routes)
+           != NGX_OK)
+    {
+        ngx_str_null(&routes);
+    }
 
     h = msg ? ngx_sip_header(msg, NGX_SIP_EXPIRES) : NULL;
 
@@ -1295,6 +1315,16 @@ ngx_sip_subscriber_accepted(ngx_sip_client_t *client, ngx_sip_msg_t *msg)
     if (dialog) {
         dialog->nonce = 0;
         dialog->retried = 0;
+
+        ngx_fed_dialog_texts(dialog, texts);
+
+        if (routes.len && texts[NGX_FED_TEXT_ROUTES].len == 0
+            && (texts[NGX_FED_TEXT_TAG].len == 0
+                || ngx_fed_str_equal(&texts[NGX_FED_TEXT_TAG], &msg->to.tag)))
+        {
+            texts[NGX_FED_TEXT_ROUTES] = routes;
+            (void) ngx_fed_dialog_set_texts(fcf, dialog, texts);
+        }
 
         if (expires && !dialog->notified) {
             dialog->expires = expires;
