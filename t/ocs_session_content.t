@@ -26,7 +26,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(39);
+	->has_daemon('openssl')->plan(40);
 
 my $g = Test::Nginx::Gateway->new($t, dialect => 'ocs');
 
@@ -150,6 +150,25 @@ case('INFO of other kinds', sub {
 	is($edge->told($u), "$r $u: one", 'text');
 });
 
+case('typing is told once', sub { # CST-13
+	my ($client, $r, $u) = user();
+	my $s = $client->start($u);
+
+	is($s->typing('type'), 200, 'type') for 1 .. 3;
+	is($edge->told($u), "$r $u composing", 'composing');
+	ok($edge->quiet($u), 'once');
+	is($s->typing('idle'), 200, 'idle') for 1 .. 2;
+	like($edge->told($u), qr/^$r $u (?:active|paused)$/, 'no longer');
+	ok($edge->quiet($u), 'once');
+
+	is($s->typing('type'), 200, 'type again');
+	is($s->say('one'), 200, 'MESSAGE');
+	is($edge->told($u), "$r $u composing", 'composing');
+	is($edge->told($u), "$r $u: one", 'text');
+	is($s->bye(), 200, 'BYE');
+	ok($edge->quiet($u), 'and nothing else');
+});
+
 # a toast is not a message: ocs-wire 2.1
 
 for my $generation (grep { $_ ne 'lcc-1.3' } @Test::Nginx::Edge::GENERATIONS) {
@@ -228,7 +247,12 @@ case('an INVITE without SDP, or of another kind', sub {
 case('Require', sub {
 	my ($client, $r, $u) = user();
 
-	my $a = $client->transact('subscribe-batch', $u);
+	my $a = $client->invite($u, file => 'refused-require')->answer();
+	is($a->code(), 420, 'INVITE');
+	like(join(', ', $a->all('Unsupported')), qr/100rel.*\bms-early-media\b/,
+		'Unsupported');
+
+	$a = $client->transact('subscribe-batch', $u);
 	is($a->code(), 420, 'SUBSCRIBE of a batch');
 	like($a->header('Unsupported') // '', qr/adhoclist/, 'Unsupported');
 });

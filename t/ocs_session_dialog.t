@@ -25,7 +25,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(32);
+	->has_daemon('openssl')->plan(33);
 
 my $g = Test::Nginx::Gateway->new($t, dialect => 'ocs', federation => <<'EOF_');
         invite_timeout 2s;
@@ -370,6 +370,17 @@ case('our 200 is repeated until ACK', sub {
 	my $n = $s->{repeated};
 	Test::Nginx::Peers::idle(2.5);
 	is($s->{repeated}, $n, 'no more');
+	is($edge->told($u), "$r $u: one", 'text');
+});
+
+case('no ACK at all', sub { # RFC 3261, 13.3.1.4
+	my ($client, $r, $u) = user();
+	my $s = $client->invite($u);
+
+	$s->answer();
+	ok($s->ended(15), 'BYE');
+	is($s->say('late'), 481, 'MESSAGE after that');
+	is($client->start($u)->say('one'), 200, 'the next session');
 	is($edge->told($u), "$r $u: one", 'text');
 });
 

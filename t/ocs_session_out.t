@@ -26,7 +26,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(36);
+	->has_daemon('openssl')->plan(38);
 
 my $g = Test::Nginx::Gateway->new($t, dialect => 'ocs', federation => <<'EOF_');
         chatstates_interval 2s;
@@ -152,6 +152,32 @@ case('users do not share a session', sub {
 	is_deeply([sort map { "$_->{peer} " . $_->heard() } @s],
 		["sip:o$u two", "sip:$u one"], 'sessions');
 	isnt($s[0]{call_id}, $s[1]{call_id}, 'Call-ID');
+});
+
+case('devices of one user share a session', sub {
+	my ($client, $r, $u) = user();
+
+	$xmpp->send(chat("$u/one", $r, 'one') . chat("$u/two", $r, 'two'));
+	my $s = $client->session();
+	is($s->heard(), 'one', 'one');
+	is($s->heard(), 'two', 'two');
+	ok(!$client->session_if(0), 'one session');
+	like($s->{peer}, qr/^sip:\Q$u\E$/, 'of the bare address');
+});
+
+# a client that does not wait for the ACK
+
+case('MESSAGE of the client at once', sub {
+	my ($client, $r, $u) = user(answer => 0);
+
+	$xmpp->send(chat("$u/res", $r, 'hello'));
+	my $s = $client->session();
+	$s->accept();
+	$s->acked();
+	my $m = $s->send_text('one');
+	is($s->heard(), 'hello', 'text');
+	is($s->response($m)->code(), 200, 'MESSAGE');
+	is($edge->told($u), "$r $u: one", 'text of SIP');
 });
 
 # how it is refused: each sender of a message that waits is told
