@@ -41,6 +41,7 @@ my $g = Test::Nginx::Gateway->new($t, zone => '4m', sip => 'dialect=ocs',
 	federation => <<'EOF_', stream => <<'EOF_2');
         private_addresses on;
         notify_interval 20ms;
+        ocs_pending pending;
 
         sip_domain two.test home
                    server=127.0.0.2:%%PORT_8063%% server=127.0.0.3:%%PORT_8063%%;

@@ -97,9 +97,14 @@ for my $domain (qw/ s.test o.test /) {
 
 case('a restart', sub {
 	my $c = gone('o.test');
-	my $other = granted('s.test');
+	my $other = granted('o.test', accept => 'text/xml+msrtc.pidf');
+	is($other->{w}->refresh()->code(), 200, 'a dialog of one format');
+	$other->{w}->notify_line('msrtc:300:400');
 	$hub->settle();
 	restart();
+	ok($x->presence(undef, to => $other->{u}, type => 'probe'), 'probe');
+	ask($other->{u}, $other->{r}, undef, show => 'away');
+	$other->{w}->notify_line('msrtc:300:100');
 	my $e = $x->presence(15, to => $c->{u}, type => 'unsubscribe');
 	ok($e, 'unsubscribe');
 	cmp_ok(now() - $c->{time}, '>', 3.9, 'not ahead of time');
@@ -175,13 +180,13 @@ sub granted {
 		die 'not available' if $hub->told($u) ne "available $r/a";
 	}
 
-	my $w = $c->{w} = watcher($u, $r);
+	my $w = $c->{w} = watcher($u, $r, %a);
 	$w->subscribe();
 	$w->notify();
 	die "not asked\n" if $hub->told($u) ne "subscribe $r";
 	ask($u, $r, 'subscribed');
 	ask($u, $r, undef);
-	$w->notify_line(qr/open/);
+	$w->notify_line(qr/open|300/);
 
 	return $c;
 }

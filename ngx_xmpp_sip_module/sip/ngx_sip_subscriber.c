@@ -134,8 +134,6 @@ static void ngx_sip_subscriber_write(ngx_sip_client_t *client,
     ngx_sip_dialog_t *dialog);
 static void ngx_sip_subscriber_handler(ngx_sip_client_t *client,
     ngx_fed_outcome_t *outcome, ngx_sip_msg_t *msg);
-static void ngx_sip_subscriber_route(ngx_fed_conf_t *fcf,
-    ngx_fed_dialog_t *dialog, ngx_str_t *answered);
 static void ngx_sip_subscriber_accepted(ngx_sip_client_t *client,
     ngx_sip_msg_t *msg);
 static void ngx_sip_subscriber_piggyback(ngx_sip_client_t *client,
@@ -666,9 +664,8 @@ ngx_sip_subscriber_take(ngx_sip_notified_t *ntf, ngx_fed_dialog_t *dialog)
 
 
 /*
- * The first NOTIFY makes the dialog, with its route (RFC 6665, 4.4.1); what it
- * lacks is that of the response, or the user himself is the target.  The others
- * may change the target.
+ * The first NOTIFY makes the dialog, with its route (RFC 6665, 4.4.1), and
+ * without a target the user himself is one; the others may change the target.
  */
 
 static ngx_int_t
@@ -1277,50 +1274,43 @@ ngx_sip_subscriber_handler(ngx_sip_client_t *client,
 
 
 /*
- * Who may put the first document into a 2xx makes the dialog by it, as RFC 3265
- * had it: requests in it may then have no Record-Route, and no Contact.  The
- * zone is locked.
+ * A 2xx says for how long, but not yes (RFC 6665, 4.1.2.1).  Where it may make
+ * the dialog, it has the route if the NOTIFY has none (RFC 3265, 3.1.4.4), and
+ * the target likewise.
  */
-
-static void
-ngx_sip_subscriber_route(ngx_fed_conf_t *fcf, ngx_fed_dialog_t *dialog,
-    ngx_str_t *answered)
-{
-    ngx_str_t  texts[NGX_FED_TEXTS];
-
-    ngx_fed_dialog_texts(dialog, texts);
-
-    if (texts[NGX_FED_TEXT_ROUTES].len
-        || (texts[NGX_FED_TEXT_TAG].len
-            && answered[NGX_FED_TEXT_ROUTES].len == 0))
-    {
-        return;
-    }
-
-    texts[NGX_FED_TEXT_TARGET] = answered[NGX_FED_TEXT_TARGET];
-    texts[NGX_FED_TEXT_ROUTES] = answered[NGX_FED_TEXT_ROUTES];
-
-    (void) ngx_fed_dialog_set_texts(fcf, dialog, texts);
-}
-
-
-/* A 2xx says for how long, but not yes (RFC 6665, 4.1.2.1). */
 
 static void
 ngx_sip_subscriber_accepted(ngx_sip_client_t *client, ngx_sip_msg_t *msg)
 {
-    uint32_t           n;
-    ngx_str_t          texts[NGX_FED_TEXTS];
-    ngx_msec_t         expires;
-    ngx_uint_t         routed;
-    ngx_fed_conf_t    *fcf;
-    ngx_sip_asked_t   *asked;
-    ngx_sip_header_t  *h;
-    ngx_fed_dialog_t  *dialog;
+    uint32_t                   n;
+    ngx_str_t                  texts[NGX_FED_TEXTS], routes, target;
+    ngx_uint_t                 changed;
+    ngx_msec_t                 expires;
+    ngx_fed_conf_t            *fcf;
+    ngx_sip_asked_t           *asked;
+    ngx_sip_header_t          *h;
+    ngx_fed_dialog_t          *dialog;
+    const ngx_sip_presence_t  *speaks;
 
     fcf = client->ctx->conf;
     asked = client->data;
     expires = 0;
+
+    ngx_str_null(&routes);
+    ngx_str_null(&target);
+
+    speaks = ngx_sip_dialects[client->domain->dialect]->presence;
+
+    if (msg && speaks->piggyback) {
+
+        if (ngx_sip_dialog_routes(client->from, client->pool, msg, &routes)
+            != NGX_OK)
+        {
+            ngx_str_null(&routes);
+        }
+
+        (void) ngx_sip_dialog_contact(msg, &target);
+    }
 
     h = msg ? ngx_sip_header(msg, NGX_SIP_EXPIRES) : NULL;
 
@@ -1328,11 +1318,6 @@ ngx_sip_subscriber_accepted(ngx_sip_client_t *client, ngx_sip_msg_t *msg)
         expires = ngx_current_msec
                   + ngx_min(n, fcf->subscription_max / 1000) * 1000;
     }
-
-    routed = msg && client->from && !client->from->link->closed
-             && ngx_sip_dialects[client->domain->dialect]->presence->piggyback
-             && ngx_sip_dialog_texts(client->from, client->pool, msg, texts)
-                == NGX_OK;
 
     ngx_fed_zone_lock(fcf);
 
@@ -1342,8 +1327,25 @@ ngx_sip_subscriber_accepted(ngx_sip_client_t *client, ngx_sip_msg_t *msg)
         dialog->nonce = 0;
         dialog->retried = 0;
 
-        if (routed) {
-            ngx_sip_subscriber_route(fcf, dialog, texts);
+        ngx_fed_dialog_texts(dialog, texts);
+
+        changed = 0;
+
+        if (routes.len && texts[NGX_FED_TEXT_ROUTES].len == 0
+            && (texts[NGX_FED_TEXT_TAG].len == 0
+                || ngx_fed_str_equal(&texts[NGX_FED_TEXT_TAG], &msg->to.tag)))
+        {
+            texts[NGX_FED_TEXT_ROUTES] = routes;
+            changed = 1;
+        }
+
+        if (target.len && texts[NGX_FED_TEXT_TAG].len == 0) {
+            texts[NGX_FED_TEXT_TARGET] = target;
+            changed = 1;
+        }
+
+        if (changed) {
+            (void) ngx_fed_dialog_set_texts(fcf, dialog, texts);
         }
 
         if (expires && !dialog->notified) {
