@@ -263,8 +263,10 @@ case('PB-10, SEC-18: who is not approved sees what one sees who is offline',
 
 	my ($v, $q, $z) = granted();
 	ask("$v", $q, 'unavailable');
+	$hub->settle_sip($xmpp);
 	$z->refresh();
-	is(strip($z->notify()->body(), $v), strip($pending->body(), $u),
+	is(strip($z->notify_line('closed')->body(), $v),
+		strip($pending->body(), $u),
 		'the same document');
 });
 

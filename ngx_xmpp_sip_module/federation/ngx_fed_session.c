@@ -171,7 +171,7 @@ ngx_fed_session_texts(ngx_fed_session_t *session, ngx_str_t *texts)
 }
 
 
-/* This process waits for what makes the session a live one. */
+/* This process waits for what makes the session a live one, again. */
 
 void
 ngx_fed_session_wait(ngx_fed_conf_t *fcf, ngx_fed_session_t *session,
@@ -247,25 +247,30 @@ ngx_fed_session_spare(ngx_fed_conf_t *fcf)
 ngx_fed_session_t *
 ngx_fed_session_idle(ngx_fed_conf_t *fcf)
 {
-    ngx_fed_session_t   *session;
-    ngx_fed_sessions_t  *sessions;
+    ngx_queue_t        *lru;
+    ngx_fed_session_t  *session;
 
-    sessions = ngx_fed_zone_sessions(fcf);
+    lru = &ngx_fed_zone_sessions(fcf)->lru;
 
-    if (ngx_queue_empty(&sessions->lru)) {
-        return NULL;
+    while (!ngx_queue_empty(lru)) {
+
+        session = ngx_queue_data(ngx_queue_head(lru), ngx_fed_session_t,
+                                 queue);
+
+        if ((ngx_msec_int_t) (ngx_current_msec - session->used)
+            < (ngx_msec_int_t) fcf->session_timeout)
+        {
+            return NULL;
+        }
+
+        if (!ngx_fed_session_waits(fcf, session)) {
+            return session;
+        }
+
+        ngx_fed_session_used(fcf, session);
     }
 
-    session = ngx_queue_data(ngx_queue_head(&sessions->lru), ngx_fed_session_t,
-                             queue);
-
-    if ((ngx_msec_int_t) (ngx_current_msec - session->used)
-        < (ngx_msec_int_t) fcf->session_timeout)
-    {
-        return NULL;
-    }
-
-    return session;
+    return NULL;
 }
 
 

@@ -18,6 +18,7 @@
 typedef enum {
     NGX_FED_SESSION_INVITING = 0,  /* a process waits for an answer */
     NGX_FED_SESSION_ACCEPTED,      /* a process waits for the ACK */
+    NGX_FED_SESSION_BUSY,          /* a process waits for an answer in it */
     NGX_FED_SESSION_LIVE
 } ngx_fed_session_e;
 

@@ -664,8 +664,9 @@ ngx_sip_subscriber_take(ngx_sip_notified_t *ntf, ngx_fed_dialog_t *dialog)
 
 
 /*
- * The first NOTIFY makes the dialog, with its route (RFC 6665, 4.4.1), and
- * without a target the user himself is one; the others may change the target.
+ * The first NOTIFY makes the dialog, with its route (RFC 6665, 4.4.1); what it
+ * lacks is that of the response, or the user himself is the target.  The others
+ * may change the target.
  */
 
 static ngx_int_t
@@ -1275,16 +1276,14 @@ ngx_sip_subscriber_handler(ngx_sip_client_t *client,
 
 /*
  * A 2xx says for how long, but not yes (RFC 6665, 4.1.2.1).  Where it may make
- * the dialog, it has the route if the NOTIFY has none (RFC 3265, 3.1.4.4), and
- * the target likewise.
+ * the dialog, it has the route if the NOTIFY has none (RFC 3265, 3.1.4.4).
  */
 
 static void
 ngx_sip_subscriber_accepted(ngx_sip_client_t *client, ngx_sip_msg_t *msg)
 {
     uint32_t                   n;
-    ngx_str_t                  texts[NGX_FED_TEXTS], routes, target;
-    ngx_uint_t                 changed;
+    ngx_str_t                  texts[NGX_FED_TEXTS], routes;
     ngx_msec_t                 expires;
     ngx_fed_conf_t            *fcf;
     ngx_sip_asked_t           *asked;
@@ -1297,19 +1296,14 @@ ngx_sip_subscriber_accepted(ngx_sip_client_t *client, ngx_sip_msg_t *msg)
     expires = 0;
 
     ngx_str_null(&routes);
-    ngx_str_null(&target);
 
     speaks = ngx_sip_dialects[client->domain->dialect]->presence;
 
-    if (msg && speaks->piggyback) {
-
-        if (ngx_sip_dialog_routes(client->from, client->pool, msg, &routes)
-            != NGX_OK)
-        {
-            ngx_str_null(&routes);
-        }
-
-        (void) ngx_sip_dialog_contact(msg, &target);
+    if (msg && client->from && speaks->piggyback
+        && ngx_sip_dialog_routes(client->from, client->pool, msg, &routes)
+           != NGX_OK)
+    {
+        ngx_str_null(&routes);
     }
 
     h = msg ? ngx_sip_header(msg, NGX_SIP_EXPIRES) : NULL;
@@ -1329,22 +1323,17 @@ ngx_sip_subscriber_accepted(ngx_sip_client_t *client, ngx_sip_msg_t *msg)
 
         ngx_fed_dialog_texts(dialog, texts);
 
-        changed = 0;
-
         if (routes.len && texts[NGX_FED_TEXT_ROUTES].len == 0
             && (texts[NGX_FED_TEXT_TAG].len == 0
                 || ngx_fed_str_equal(&texts[NGX_FED_TEXT_TAG], &msg->to.tag)))
         {
             texts[NGX_FED_TEXT_ROUTES] = routes;
-            changed = 1;
-        }
 
-        if (target.len && texts[NGX_FED_TEXT_TAG].len == 0) {
-            texts[NGX_FED_TEXT_TARGET] = target;
-            changed = 1;
-        }
+            if (texts[NGX_FED_TEXT_TARGET].len == 0) {
+                (void) ngx_sip_dialog_contact(msg,
+                                              &texts[NGX_FED_TEXT_TARGET]);
+            }
 
-        if (changed) {
             (void) ngx_fed_dialog_set_texts(fcf, dialog, texts);
         }
 

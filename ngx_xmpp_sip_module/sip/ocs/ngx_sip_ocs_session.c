@@ -767,7 +767,7 @@ ngx_sip_ocs_ack(ngx_sip_ocs_request_t *rq)
 
     session = ngx_sip_ocs_find(rq);
 
-    if (session) {
+    if (session && session->state == NGX_FED_SESSION_ACCEPTED) {
         session->state = NGX_FED_SESSION_LIVE;
     }
 
