@@ -139,6 +139,7 @@ struct ngx_fed_event_s {
     unsigned                      submitted:1;
     unsigned                      admitted:1;
     unsigned                      told:1;    /* the sender knows already */
+    unsigned                      ok:1;      /* success is 200, not 202 */
     unsigned                      confirm:1; /* he asks whether a message is
                                                 delivered */
     unsigned                      markable:1;    /* ... and displayed */

@@ -664,8 +664,9 @@ ngx_sip_subscriber_take(ngx_sip_notified_t *ntf, ngx_fed_dialog_t *dialog)
 
 
 /*
- * The first NOTIFY makes the dialog, with its route (RFC 6665, 4.4.1), and
- * without a target the user himself is one; the others may change the target.
+ * The first NOTIFY makes the dialog, with its route (RFC 6665, 4.4.1); what it
+ * lacks is that of the response, or the user himself is the target.  The others
+ * may change the target.
  */
 
 static ngx_int_t
@@ -680,6 +681,10 @@ ngx_sip_subscriber_retarget(ngx_sip_notified_t *ntf, ngx_fed_dialog_t *dialog)
     ngx_fed_dialog_texts(dialog, texts);
 
     if (texts[NGX_FED_TEXT_TAG].len == 0) {
+
+        if (target->len == 0) {
+            *target = texts[NGX_FED_TEXT_TARGET];
+        }
 
         if (target->len == 0) {
             *target = ntf->remote->uri;
@@ -1294,7 +1299,7 @@ ngx_sip_subscriber_accepted(ngx_sip_client_t *client, ngx_sip_msg_t *msg)
 
     speaks = ngx_sip_dialects[client->domain->dialect]->presence;
 
-    if (msg && speaks->piggyback
+    if (msg && client->from && speaks->piggyback
         && ngx_sip_dialog_routes(client->from, client->pool, msg, &routes)
            != NGX_OK)
     {
@@ -1323,6 +1328,12 @@ ngx_sip_subscriber_accepted(ngx_sip_client_t *client, ngx_sip_msg_t *msg)
                 || ngx_fed_str_equal(&texts[NGX_FED_TEXT_TAG], &msg->to.tag)))
         {
             texts[NGX_FED_TEXT_ROUTES] = routes;
+
+            if (texts[NGX_FED_TEXT_TARGET].len == 0) {
+                (void) ngx_sip_dialog_contact(msg,
+                                              &texts[NGX_FED_TEXT_TARGET]);
+            }
+
             (void) ngx_fed_dialog_set_texts(fcf, dialog, texts);
         }
 

@@ -767,7 +767,7 @@ ngx_sip_ocs_ack(ngx_sip_ocs_request_t *rq)
 
     session = ngx_sip_ocs_find(rq);
 
-    if (session) {
+    if (session && session->state == NGX_FED_SESSION_ACCEPTED) {
         session->state = NGX_FED_SESSION_LIVE;
     }
 
@@ -862,7 +862,7 @@ ngx_sip_ocs_add(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id, ngx_str_t *texts,
         return session;
     }
 
-    session = ngx_fed_session_oldest(ctx->conf);
+    session = ngx_fed_session_spare(ctx->conf);
 
     if (session == NULL) {
         return NULL;
