@@ -104,6 +104,17 @@ case('the first answers 503', sub {
 	until_got(1);
 	ok(1, 'the first again');
 	gone($_) for 1, 2;
+
+	# the second is dialled only then
+
+	edge($_) for 1, 2;
+	$edge{1}->set(auto => 503);
+	until_got(2);
+	is($edge{1}->conns() + 0, 1, 'the first, connected');
+	$edge{1}->set(auto => 200);
+	until_got(1);
+	is($edge{1}->conns() + 0, 1, 'the first again, still connected');
+	gone($_) for 1, 2;
 });
 
 case('SRV, one of the addresses of the target is down', sub {
