@@ -196,6 +196,10 @@ ngx_fed_domain_default(ngx_conf_t *cf, ngx_fed_conf_t *fcf)
             return "has parameters that \"deny\" does not take";
         }
 
+        /* dialogs of users of a domain that is gone speak something, too */
+
+        domain->dialect = NGX_FED_DIALECT_SIMPLE;
+
         return NGX_CONF_OK;
     }
 
