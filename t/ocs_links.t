@@ -320,7 +320,7 @@ case('2.6: diagnostics', sub {
 	$res = $c->transact('INVITE', 'sip:no@x.test', from => "sip:$r",
 		body => $sdp, content_type => 'application/sdp');
 	is($res->header('ms-diagnostics-public'),
-		'60403;reason="Forbidden";source="gw.test"', 'INVITE');
+		'60403;reason="not permitted";source="gw.test"', 'INVITE');
 
 	$res = $c->transact('SUBSCRIBE', "sip:$u", from => "sip:$r",
 		headers => ['Event: presence', 'Expires: 60']);
