@@ -1112,16 +1112,10 @@ ngx_xmpp_sip_init_limits(ngx_fed_conf_t *fcf)
     ngx_conf_init_value(fcf->log_bodies, 0);
     ngx_conf_init_value(fcf->private_addresses, 0);
     ngx_conf_init_value(fcf->mask_recipients, 0);
-    ngx_conf_init_value(fcf->message_6xx, 1);
     ngx_conf_init_value(fcf->mirror_chat, 0);
-    ngx_conf_init_uint_value(fcf->chatstates_idle, NGX_FED_CHAT_ACTIVE);
     ngx_conf_init_msec_value(fcf->chatstates_interval, 10000);
     ngx_conf_init_value(fcf->receipts, 0);
     ngx_conf_init_uint_value(fcf->message_status, 202);
-
-    if (fcf->unavailable_status == 0) {
-        fcf->unavailable_status = 403;
-    }
 
     if (fcf->ocs_verification.data == NULL) {
         ngx_str_set(&fcf->ocs_verification, NGX_XMPP_SIP_OCS_VERIFICATION CRLF);

@@ -101,14 +101,15 @@ struct ngx_fed_conf_s {
     ngx_flag_t                    log_bodies;
     ngx_flag_t                    private_addresses;
     ngx_flag_t                    mask_recipients;     /* ERR-24 */
-    ngx_flag_t                    message_6xx;         /* ERR-13 */
+    ngx_flag_t                    message_6xx;   /* ERR-13; unset: as dialect */
     ngx_flag_t                    mirror_chat;         /* IM-35 */
     ngx_uint_t                    chatstates;    /* unset: as the dialect */
-    ngx_uint_t                    chatstates_idle;
+    ngx_uint_t                    chatstates_idle;     /* the same */
     ngx_msec_t                    chatstates_interval;
     ngx_flag_t                    receipts;
     ngx_uint_t                    message_status;      /* 202 or 200, IM-36 */
-    ngx_uint_t                    unavailable_status;  /* 403 or 480, ERR-14 */
+    ngx_uint_t                    unavailable_status;  /* 403 or 480, ERR-14;
+                                                          0: as the dialect */
 
     ngx_msec_t                    connect_timeout;
     ngx_msec_t                    handshake_timeout;   /* until authenticated */

@@ -52,7 +52,9 @@ struct ngx_fed_domain_s {
     /* set by the SIP leg when a process begins */
 
     ngx_uint_t                    chatstates;     /* NGX_FED_CHATSTATES_* */
+    ngx_uint_t                    chatstates_idle;    /* NGX_FED_CHAT_* */
     ngx_uint_t                    receipts;
+    ngx_uint_t                    errors;    /* for ngx_fed_error_status() */
 
     u_char                       *file;
     ngx_uint_t                    line;

@@ -387,7 +387,7 @@ ngx_fed_error_redirection(ngx_fed_outcome_t *outcome,
 
 /*
  * Returns the status that tells a SIP sender of the outcome of a non-INVITE
- * request (RFC 7247, 7.1); flags are NGX_FED_TO_FULL and NGX_FED_6XX_OFF.
+ * request (RFC 7247, 7.1); flags are NGX_FED_TO_FULL and the like.
  * With 301 and 302 outcome->address has to go into Contact, with 405 the
  * method must not be in Allow (RFC 3261, 21.4.6).
  */

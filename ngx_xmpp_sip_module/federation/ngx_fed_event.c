@@ -306,9 +306,10 @@ ngx_fed_event_permitted(ngx_fed_event_t *ev)
 void
 ngx_fed_event_outcome(ngx_fed_event_t *ev, ngx_fed_outcome_t *outcome)
 {
-    ngx_uint_t       flags;
-    ngx_fed_conf_t  *fcf;
-    ngx_fed_count_e  count;
+    ngx_uint_t         flags;
+    ngx_fed_conf_t    *fcf;
+    ngx_fed_count_e    count;
+    ngx_fed_domain_t  *domain;
 
     fcf = ev->conf;
 
@@ -344,12 +345,10 @@ ngx_fed_event_outcome(ngx_fed_event_t *ev, ngx_fed_outcome_t *outcome)
 
         flags = ev->to.resource.len ? NGX_FED_TO_FULL : 0;
 
-        if (!fcf->message_6xx) {
-            flags |= NGX_FED_6XX_OFF;
-        }
+        domain = (ev->source == fcf->sip) ? ev->from_domain : ev->to_domain;
 
-        if (fcf->unavailable_status == 480) {
-            flags |= NGX_FED_UNAVAILABLE_480;
+        if (domain) {
+            flags |= domain->errors;
         }
 
         ev->status = ngx_fed_error_status(&ev->outcome, flags);

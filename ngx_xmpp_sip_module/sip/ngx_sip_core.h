@@ -404,8 +404,13 @@ typedef struct {
     const char                   *allow;     /* row of the methods */
     ngx_uint_t                    refresh;   /* seconds that a chat state of
                                                 composing lasts */
-    ngx_uint_t                    chatstates;    /* unless configured */
     ngx_uint_t                    receipts;  /* it has them */
+
+    /* unless configured */
+
+    ngx_uint_t                    chatstates;
+    ngx_uint_t                    chatstates_idle;
+    ngx_uint_t                    errors;    /* for ngx_fed_error_status() */
 } ngx_sip_dialect_t;
 
 
@@ -618,7 +623,7 @@ void ngx_sip_receipt_send(ngx_fed_event_t *ev);
 
 /* ngx_sip_composing.c */
 
-ngx_int_t ngx_sip_composing_init(ngx_sip_ctx_t *ctx);
+void ngx_sip_composing_init(ngx_sip_ctx_t *ctx);
 void ngx_sip_composing_exit(ngx_sip_ctx_t *ctx);
 void ngx_sip_composing_received(ngx_fed_event_t *ev);
 void ngx_sip_composing_send(ngx_fed_event_t *ev);

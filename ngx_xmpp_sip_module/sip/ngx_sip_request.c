@@ -609,15 +609,22 @@ void
 ngx_sip_reject(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_fed_key_t *key,
     ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal)
 {
+    u_char     from_buf[256], to_buf[256];
+    ngx_str_t  from, to;
+
     if (refusal->status == 0) {
         refusal->status = 500;
     }
 
+    from = ngx_fed_text_log(from_buf, sizeof(from_buf), &msg->from.uri);
+    to = ngx_fed_text_log(to_buf, sizeof(to_buf), &msg->to.uri);
+
     ngx_log_error(NGX_LOG_INFO, conn->link->log, 0,
-                  "SIP %V is refused by %ui %s", &msg->method_name,
-                  refusal->status,
+                  "SIP %V is refused by %ui %s: from \"%V\" to \"%V\"",
+                  &msg->method_name, refusal->status,
                   refusal->reason ? refusal->reason
-                      : (char *) ngx_fed_error_reason(refusal->status)->data);
+                      : (char *) ngx_fed_error_reason(refusal->status)->data,
+                  &from, &to);
 
     ngx_sip_respond(conn, msg, key, refusal);
 
@@ -663,7 +670,13 @@ ngx_sip_users(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_fed_event_t *ev,
 
     ev->to_domain = ngx_fed_domain_find(fcf, &ev->to.domain);
 
-    if (ev->to_domain->leg != fcf->xmpp || ev->to.user.len == 0) {
+    if (ev->to_domain->leg != fcf->xmpp) {
+        refusal->status = 404;
+        refusal->reason = "Domain Is Not Federated";
+        return NGX_DECLINED;
+    }
+
+    if (ev->to.user.len == 0) {
         refusal->status = 404;
         return NGX_DECLINED;
     }
