@@ -159,6 +159,10 @@ ngx_sip_ocs_send(ngx_sip_client_t *client)
 
     rc = NGX_DECLINED;
 
+    /* that of waiting for its turn; a session has a deadline of its own */
+
+    ngx_fed_timers_del(&ctx->timer_f, &client->timer);
+
     ngx_fed_zone_lock(fcf);
 
     session = ngx_fed_session_find(fcf, &im->id);
