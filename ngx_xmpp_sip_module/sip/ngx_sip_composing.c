@@ -70,7 +70,7 @@ ngx_sip_composing_init(ngx_sip_ctx_t *ctx)
 
     for (i = 0; i <= fcf->domains.nelts; i++) {
 
-        domain = (i < fcf->domains.nelts) ? domains[i] : fcf->any;
+        domain = (i < fcf->domains.nelts) ? domains[i] : fcf->any_sip;
 
         if (domain == NULL || domain->leg != fcf->sip) {
             continue;

@@ -273,6 +273,10 @@ ngx_sip_send(ngx_fed_event_t *ev)
 static void
 ngx_sip_done(ngx_fed_event_t *ev)
 {
+    if (ev->told) {
+        return;
+    }
+
     switch (ev->kind) {
 
     case NGX_FED_MESSAGE:
