@@ -140,7 +140,7 @@ static ngx_conf_enum_t  ngx_xmpp_sip_ocs_contacts[] = {
 };
 
 
-static ngx_conf_bitmask_t  ngx_xmpp_sip_ocs_accept[] = {
+static ngx_conf_bitmask_t  ngx_xmpp_sip_ocs_presence_accept[] = {
     { ngx_string("pidf"), NGX_FED_OCS_PIDF },
     { ngx_string("msrtc"), NGX_FED_OCS_MSRTC },
     { ngx_null_string, 0 }
@@ -487,11 +487,11 @@ static ngx_command_t  ngx_xmpp_sip_commands[] = {
                          ngx_conf_set_enum_slot, ocs_presence,
                          &ngx_xmpp_sip_ocs_presence),
 
-    ngx_xmpp_sip_flag("ocs_note", ocs_note),
+    ngx_xmpp_sip_flag("ocs_presence_note", ocs_presence_note),
 
-    ngx_xmpp_sip_command("ocs_accept", NGX_CONF_TAKE12,
-                         ngx_conf_set_bitmask_slot, ocs_accept,
-                         &ngx_xmpp_sip_ocs_accept),
+    ngx_xmpp_sip_command("ocs_presence_accept", NGX_CONF_TAKE12,
+                         ngx_conf_set_bitmask_slot, ocs_presence_accept,
+                         &ngx_xmpp_sip_ocs_presence_accept),
 
     ngx_xmpp_sip_command("ocs_pending", NGX_CONF_TAKE1,
                          ngx_conf_set_enum_slot, ocs_pending,
@@ -988,7 +988,7 @@ ngx_xmpp_sip_create_federation(ngx_conf_t *cf, ngx_str_t *name)
     fcf->sessions = NGX_CONF_UNSET_UINT;
 
     fcf->ocs_presence = NGX_CONF_UNSET_UINT;
-    fcf->ocs_note = NGX_CONF_UNSET;
+    fcf->ocs_presence_note = NGX_CONF_UNSET;
     fcf->ocs_pending = NGX_CONF_UNSET_UINT;
     fcf->ocs_subscribed = NGX_CONF_UNSET_UINT;
 
@@ -1234,12 +1234,12 @@ ngx_xmpp_sip_init_presence(ngx_fed_conf_t *fcf)
     }
 
     ngx_conf_init_uint_value(fcf->ocs_presence, NGX_FED_OCS_PIDF);
-    ngx_conf_init_value(fcf->ocs_note, 0);
+    ngx_conf_init_value(fcf->ocs_presence_note, 0);
     ngx_conf_init_uint_value(fcf->ocs_pending, NGX_FED_OCS_OFFLINE);
     ngx_conf_init_uint_value(fcf->ocs_subscribed, NGX_FED_OCS_ACTIVE);
 
-    if (fcf->ocs_accept == 0) {
-        fcf->ocs_accept = NGX_CONF_BITMASK_SET|NGX_FED_OCS_PIDF
+    if (fcf->ocs_presence_accept == 0) {
+        fcf->ocs_presence_accept = NGX_CONF_BITMASK_SET|NGX_FED_OCS_PIDF
                           |NGX_FED_OCS_MSRTC;
     }
 }

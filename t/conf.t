@@ -45,7 +45,7 @@ my $certs = "ssl_certificate $d/gw.crt; ssl_certificate_key $d/gw.key;";
 
 my @times = qw/subscription_expires subscription_min subscription_max
 	notify_interval notify_timeout poll_wait presence_idle subscribe_interval
-	denial_time resubscribe_delay invite_timeout session_timeout/;
+	denial_time contact_expires resubscribe_delay invite_timeout session_timeout/;
 
 my $expires = qr/"subscription_expires" of federation "f" in \S+:\d+ must be/;
 my $same = qr/the same path name "\S+\/a" used in \S+:\d+ and in/;
@@ -103,7 +103,12 @@ my @good = (
 		'ocs_verification off;', 'ocs_verification "X-Checked: yes";',
 		map({ "ocs_record_route $_;" } qw/on requests off/),
 		'ocs_contact host;', 'ocs_contact user;', 'ocs_negotiate 200;',
-		'ocs_negotiate 405;', 'ocs_diagnostics on;'),
+		'ocs_negotiate 405;', 'ocs_diagnostics on;',
+		'ocs_presence msrtc;', 'ocs_presence pidf;',
+		'ocs_presence_note on;', 'ocs_presence_accept msrtc;',
+		'ocs_presence_accept pidf msrtc;',
+		'ocs_pending offline;', 'ocs_pending pending;',
+		'ocs_subscribed active;', 'ocs_subscribed open;'),
 	['times', fed("$zone $home connect_timeout 1s; handshake_timeout 1s; "
 		. 'dialback_timeout 1s; transaction_timeout 5s; '
 		. 'trying_timeout 1s; confirm_timeout 2s; close_timeout 1s; '
@@ -118,7 +123,7 @@ my @good = (
 	['presence', fed("$zone $home subscription_expires 30m; "
 		. 'subscription_min 2m; subscription_max 12h; notify_interval 0; '
 		. 'notify_timeout 20s; poll_wait 500ms; presence_idle 1h; '
-		. 'subscribe_interval 7d; denial_time 1d; '
+		. 'subscribe_interval 7d; denial_time 1d; contact_expires 0; '
 		. 'resubscribe_delay 10s 30m; refresh_rate 50r/s; '
 		. 'pair_dialogs 64; user_watchers 10; user_contacts 10; '
 		. 'domain_subscriptions 1000;')],
@@ -287,7 +292,10 @@ my @bad = (
 	(map { ["$_->[0] $_->[1]", fed("$zone $home $_->[0] $_->[1];"),
 		qr/invalid value "$_->[1]"/] } ['ocs_record_route', 'both'],
 		['ocs_contact', 'ip'], ['ocs_negotiate', '501'],
-		['ocs_diagnostics', 'yes']),
+		['ocs_diagnostics', 'yes'], ['ocs_presence', 'xpidf'],
+		['ocs_presence_note', 'maybe'],
+		['ocs_presence_accept', 'xpidf'], ['ocs_pending', 'closed'],
+		['ocs_subscribed', 'closed']),
 	['times that contradict', fed("$zone $home transaction_timeout 10s; "
 		. 'confirm_timeout 9s;'), qr/must be less than "transaction_timeout"/],
 	['time', fed("$zone $home connect_timeout soon;"), qr/invalid value/],

@@ -288,6 +288,11 @@ case('2.6: diagnostics', sub {
 	is($res->header('Contact'), "<sip:u$serial\@gw.test:5061;transport=tls>",
 		'Contact with the user');
 	unlike($res->raw(), qr/^(?:ms-|Record-Route)/mi, 'rows that are off');
+
+	my $n = Test::Nginx::Peers::wait_until(sub {
+		(grep { $_->call_id() eq $res->call_id() } $hub->stray())[0] });
+	is($n->header('Contact'), $res->header('Contact'), 'NOTIFY - Contact');
+	unlike($n->raw(), qr/^(?:ms-|Record-Route)/mi, 'rows that are off');
 });
 
 ###############################################################################

@@ -385,7 +385,8 @@ for my $wants ('negative-delivery', 'positive-delivery, negative-delivery',
 
 my $body = "\r\n\r\n$text\r\n\r\nhi";
 
-is(sent("From: <im:r\@s.test>\r\nSubject:;lang=fr Ol\\u00e9\\n\\t\\\\x\\x$body"),
+is(sent("From: <im:r\@s.test>\r\nSubject:;lang=fr Ol\\u00e9\\n\\t\\\\x\\x"
+	. $body),
 	'202 hi Ol' . "\xc3\xa9 \\xx", 'subject, escapes');
 is(sent("From: <im:r\@s.test>\r\nsubject: x$body"), '202 hi',
 	'names are case-sensitive');

@@ -23,8 +23,10 @@ select STDOUT; $| = 1;
 
 my %programs = (
 	address => [ qw/ address precis text / ],
+	cpim => [ qw/ sip_cpim sip_field text / ],
 	due => [ qw/ due / ],
 	error => [ qw/ error / ],
+	imdn => [ qw/ sip_imdn sip_iscomposing sip_xml sip_field xml / ],
 	ocs_document => [ qw/ ocs_document sip_pidf sip_field presence address
 		precis text xml / ],
 	ocs_text => [ qw/ ocs_text sip_field / ],

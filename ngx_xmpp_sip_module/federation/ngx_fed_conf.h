@@ -183,8 +183,8 @@ struct ngx_fed_conf_s {
     ngx_str_t                     ocs_accept_types;
 
     ngx_uint_t                    ocs_presence;        /* documents sent, */
-    ngx_flag_t                    ocs_note;
-    ngx_uint_t                    ocs_accept;          /* and asked for */
+    ngx_flag_t                    ocs_presence_note;
+    ngx_uint_t                    ocs_presence_accept; /* and asked for */
     ngx_uint_t                    ocs_pending;
     ngx_uint_t                    ocs_subscribed;
 

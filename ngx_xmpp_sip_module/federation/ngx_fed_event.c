@@ -402,6 +402,7 @@ static ngx_uint_t
 ngx_fed_event_counted(ngx_fed_event_t *ev)
 {
     return ev->kind == NGX_FED_MESSAGE
+           || ev->kind == NGX_FED_SESSION
            || ev->presence == NGX_FED_SUBSCRIBE
            || ev->presence == NGX_FED_PROBE;
 }
@@ -606,7 +607,10 @@ ngx_fed_event_fail(ngx_fed_event_t *ev, ngx_fed_outcome_e result,
 }
 
 
-/* Takes back an event that was not submitted. */
+/*
+ * Takes back an event that was not submitted, or that did not cross as there is
+ * nothing to tell, and nobody waits for its outcome.
+ */
 
 void
 ngx_fed_event_drop(ngx_fed_event_t *ev)

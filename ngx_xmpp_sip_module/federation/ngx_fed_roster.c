@@ -1455,7 +1455,9 @@ ngx_fed_roster_left(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch)
         return NGX_TIMER_INFINITE;
     }
 
-    seconds = watch->seen
+    /* seconds are whole ones: not ahead of time */
+
+    seconds = watch->seen + 1
               + (uint32_t) ngx_fed_in_seconds(fcf->contact_expires)
               - ngx_fed_seconds();
 

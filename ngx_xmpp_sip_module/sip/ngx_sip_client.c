@@ -176,7 +176,7 @@ ngx_sip_client_page(ngx_fed_event_t *ev, ngx_sip_client_handler_pt handler)
     }
 
     if (ev->kind == NGX_FED_COMPOSING) {
-        ngx_fed_event_accept(ev);
+        ngx_fed_event_drop(ev);
         return;
     }
 

@@ -72,7 +72,7 @@ ngx_sip_composing_init(ngx_sip_ctx_t *ctx)
 
         domain = (i < fcf->domains.nelts) ? domains[i] : fcf->any_sip;
 
-        if (domain == NULL || domain->leg != fcf->sip) {
+        if (domain == NULL || domain->leg == fcf->xmpp) {
             continue;
         }
 
@@ -130,7 +130,7 @@ ngx_sip_composing_received(ngx_fed_event_t *ev)
     }
 
     if (ev->from_domain->chatstates == NGX_FED_CHATSTATES_OFF) {
-        ngx_fed_event_accept(ev);
+        ngx_fed_event_drop(ev);
         return;
     }
 
@@ -151,7 +151,7 @@ ngx_sip_composing_received(ngx_fed_event_t *ev)
         ngx_sip_composing_disarm(composing);
 
         if (composing->told == NGX_FED_CHAT_PAUSED) {
-            ngx_fed_event_accept(ev);
+            ngx_fed_event_drop(ev);
             return;
         }
 
@@ -174,7 +174,7 @@ ngx_sip_composing_received(ngx_fed_event_t *ev)
     }
 
     if (composing->told == NGX_FED_CHAT_COMPOSING) {
-        ngx_fed_event_accept(ev);
+        ngx_fed_event_drop(ev);
         return;
     }
 
@@ -226,14 +226,14 @@ ngx_sip_composing_send(ngx_fed_event_t *ev)
         && ngx_sip_composing_noted(ev, "replies")
         && !ngx_sip_composing_noted(ev, "composes"))
     {
-        ngx_fed_event_accept(ev);
+        ngx_fed_event_drop(ev);
         return;
     }
 
     composing = ngx_sip_composing_get(ctx, ev);
 
     if (composing == NULL) {
-        ngx_fed_event_accept(ev);
+        ngx_fed_event_drop(ev);
         return;
     }
 
@@ -245,7 +245,7 @@ ngx_sip_composing_send(ngx_fed_event_t *ev)
             || since < dialect->refresh * 1000))
     {
         ngx_sip_composing_disarm(composing);
-        ngx_fed_event_accept(ev);
+        ngx_fed_event_drop(ev);
         return;
     }
 
@@ -253,7 +253,7 @@ ngx_sip_composing_send(ngx_fed_event_t *ev)
         (void) ngx_sip_composing_arm(composing, ev, ev->chat_state,
                                      composing->timer.timer_set
                                      ? 0 : interval - since);
-        ngx_fed_event_accept(ev);
+        ngx_fed_event_drop(ev);
         return;
     }
 

@@ -89,6 +89,8 @@ struct ngx_sip_conn_s {
     ngx_msec_t                    used;      /* last message */
     ngx_msec_t                    partial_since;
     ngx_msec_t                    avoid;     /* until then, RFC 3261, 21.5.4 */
+    ngx_uint_t                    rank;      /* of its address when dialled */
+    ngx_msec_t                    since;     /* up */
 
     unsigned                      dialled:1;
     unsigned                      up:1;      /* it may be sent to */
@@ -99,6 +101,7 @@ struct ngx_sip_conn_s {
     unsigned                      pinged:1;
     unsigned                      ponged:1;
     unsigned                      avoided:1;
+    unsigned                      spared:1;  /* avoided if there is another */
     unsigned                      quitting:1;
 };
 
@@ -120,6 +123,8 @@ struct ngx_sip_peer_s {
     ngx_fed_outcome_e             result;    /* of the last dial */
     ngx_msec_t                    retry;
     ngx_msec_t                    delay;
+    ngx_msec_t                    probe;     /* of better addresses, when */
+    ngx_msec_t                    patience;  /* and how long after this one */
 
     ngx_sockaddr_t                sockaddr;  /* dialled last */
     socklen_t                     socklen;
@@ -127,6 +132,7 @@ struct ngx_sip_peer_s {
     ngx_event_t                   timer;     /* forgets an unused peer */
 
     unsigned                      dialling:1;
+    unsigned                      probing:1;
     unsigned                      failed:1;
 };
 
@@ -184,6 +190,7 @@ struct ngx_sip_client_s {
 
     ngx_uint_t                    status;    /* 503 of a target before */
     ngx_uint_t                    retry_after;
+    ngx_uint_t                    ntargets;  /* so far */
 
     unsigned                      waiting:1; /* at the pair */
     unsigned                      queued:1;  /* at the peer */
@@ -363,13 +370,11 @@ typedef struct {
  * NGX_OK, NGX_DECLINED with the refusal filled in, or NGX_ERROR.  write() makes
  * of the event of a transaction the request but for its Via, or that part of it
  * which does not change, and send() sends it, once it has its turn.  session()
- * takes a request that makes an IM session or belongs to one; NULL: there are
- * none.  composing() sends a chat state, if it can be sent at once, and brings
- * about the outcome: see ngx_sip_composing_send().
  * takes a request that makes an IM session or belongs to one, or an ACK; NULL:
  * there are none.  accepted() takes every 2xx to an INVITE, whether or not
  * somebody waits for it.  idle() ends sessions that nobody uses.  composing()
- * sends a chat state and brings about the outcome.
+ * sends a chat state, if it can be sent at once, and brings about the outcome,
+ * or drops it: see ngx_sip_composing_send().
  *
  * hop() takes a request that is for no user, from whom the link is, or returns
  * NGX_DECLINED.  diagnose() writes rows of NGX_SIP_DIAGNOSIS_LEN at most about
@@ -400,6 +405,7 @@ typedef struct {
                                             ngx_str_t *reason);
     const ngx_sip_presence_t     *presence;
 
+    const char                   *allow;     /* row of the methods */
     ngx_uint_t                    refresh;   /* seconds that a chat state of
                                                 composing lasts */
     ngx_uint_t                    chatstates;    /* unless configured */

@@ -92,13 +92,15 @@ ngx_sip_imdn_element(void *data, ngx_uint_t depth, const char *name,
     case 2:
 
         if (ngx_strcmp(name, NGX_SIP_IMDN_NS "|message-id") == 0) {
-            imdn->id.data = ngx_pstrdup(reader->pool, text);
+            imdn->id.data = ngx_pnalloc(reader->pool, text->len);
 
             if (imdn->id.data == NULL) {
                 return NGX_ERROR;
             }
 
+            ngx_memcpy(imdn->id.data, text->data, text->len);
             imdn->id.len = text->len;
+
             return NGX_OK;
         }
 

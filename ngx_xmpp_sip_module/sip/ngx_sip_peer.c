@@ -14,17 +14,24 @@
 
 #define NGX_SIP_PEER_UNUSED  60000
 #define NGX_SIP_AVOID_MAX    300
+#define NGX_SIP_TARGETS      16          /* of a request */
+#define NGX_SIP_PATIENCE     64          /* times reconnect_max */
 
 
 static void ngx_sip_peer_write(ngx_sip_client_t *client, ngx_sip_conn_t *conn);
 static void ngx_sip_peer_queue(ngx_sip_client_t *client);
-static ngx_sip_conn_t *ngx_sip_peer_conn(ngx_sip_peer_t *peer);
+static ngx_sip_conn_t *ngx_sip_peer_conn(ngx_sip_peer_t *peer,
+    ngx_uint_t spare);
+static void ngx_sip_peer_probe(ngx_sip_peer_t *peer, ngx_sip_conn_t *conn);
 static void ngx_sip_peer_dial(ngx_sip_peer_t *peer);
 static void ngx_sip_peer_dial_handler(ngx_fed_dial_t *dial,
     ngx_connection_t *c);
-static ngx_uint_t ngx_sip_peer_connected(ngx_sip_peer_t *peer,
+static ngx_sip_conn_t *ngx_sip_peer_connected(ngx_sip_peer_t *peer,
     ngx_connection_t *c);
 static void ngx_sip_peer_up(ngx_sip_conn_t *conn);
+static void ngx_sip_peer_insert(ngx_sip_conn_t *conn);
+static void ngx_sip_peer_flush(ngx_sip_peer_t *peer, ngx_sip_conn_t *conn);
+static void ngx_sip_peer_probed(ngx_sip_peer_t *peer);
 static void ngx_sip_peer_failed(ngx_sip_peer_t *peer);
 static void ngx_sip_peer_rest(ngx_sip_peer_t *peer);
 static void ngx_sip_peer_unused_handler(ngx_event_t *ev);
@@ -106,9 +113,10 @@ ngx_sip_peer_send(ngx_sip_client_t *client)
 
     client->peer = peer;
 
-    conn = ngx_sip_peer_conn(peer);
+    conn = ngx_sip_peer_conn(peer, 1);
 
     if (conn) {
+        ngx_sip_peer_probe(peer, conn);
         ngx_sip_peer_write(client, conn);
         return;
     }
@@ -179,11 +187,18 @@ ngx_sip_peer_unqueue(ngx_sip_client_t *client)
 }
 
 
+/*
+ * Returns the connection to the best address of those that are usable, or NULL.
+ * One that is spared is better than none if spare is set.
+ */
+
 static ngx_sip_conn_t *
-ngx_sip_peer_conn(ngx_sip_peer_t *peer)
+ngx_sip_peer_conn(ngx_sip_peer_t *peer, ngx_uint_t spare)
 {
     ngx_queue_t     *q;
-    ngx_sip_conn_t  *conn;
+    ngx_sip_conn_t  *conn, *spared;
+
+    spared = NULL;
 
     for (q = ngx_queue_head(&peer->conns);
          q != ngx_queue_sentinel(&peer->conns);
@@ -198,6 +213,11 @@ ngx_sip_peer_conn(ngx_sip_peer_t *peer)
         if (conn->avoided) {
 
             if ((ngx_msec_int_t) (conn->avoid - ngx_current_msec) > 0) {
+
+                if (conn->spared && spared == NULL) {
+                    spared = conn;
+                }
+
                 continue;
             }
 
@@ -207,7 +227,28 @@ ngx_sip_peer_conn(ngx_sip_peer_t *peer)
         return conn;
     }
 
-    return NULL;
+    return spare ? spared : NULL;
+}
+
+
+/*
+ * While a connection to an address that was not the first one is used, those
+ * before it are tried again from time to time: what they were passed over for
+ * may be mended.
+ */
+
+static void
+ngx_sip_peer_probe(ngx_sip_peer_t *peer, ngx_sip_conn_t *conn)
+{
+    if (conn->rank == 0 || peer->dialling || ngx_exiting
+        || (ngx_msec_int_t) (peer->probe - ngx_current_msec) > 0)
+    {
+        return;
+    }
+
+    peer->probing = 1;
+
+    ngx_sip_peer_dial(peer);
 }
 
 
@@ -246,6 +287,7 @@ static void
 ngx_sip_peer_dial_handler(ngx_fed_dial_t *dial, ngx_connection_t *c)
 {
     ngx_sip_ctx_t   *ctx;
+    ngx_uint_t       rank;
     ngx_sip_conn_t  *conn;
     ngx_sip_peer_t  *peer;
 
@@ -258,11 +300,24 @@ ngx_sip_peer_dial_handler(ngx_fed_dial_t *dial, ngx_connection_t *c)
         return;
     }
 
+    rank = dial->current - 1;
+
     /* what is connected already would have been used if it were of use */
 
-    if (ngx_sip_peer_connected(peer, c)) {
+    conn = ngx_sip_peer_connected(peer, c);
+
+    if (conn) {
         ngx_sip_conn_discard(c);
-        ngx_fed_dial_next(dial);
+
+        conn->rank = ngx_min(conn->rank, rank);
+
+        if (peer->probing) {
+            ngx_sip_peer_probed(peer);
+
+        } else {
+            ngx_fed_dial_next(dial);
+        }
+
         return;
     }
 
@@ -274,6 +329,7 @@ ngx_sip_peer_dial_handler(ngx_fed_dial_t *dial, ngx_connection_t *c)
     }
 
     conn->peer = peer;
+    conn->rank = rank;
 
     peer->connecting = conn;
     peer->socklen = ngx_min(c->socklen, (socklen_t) sizeof(ngx_sockaddr_t));
@@ -295,7 +351,7 @@ ngx_sip_peer_dial_handler(ngx_fed_dial_t *dial, ngx_connection_t *c)
 }
 
 
-static ngx_uint_t
+static ngx_sip_conn_t *
 ngx_sip_peer_connected(ngx_sip_peer_t *peer, ngx_connection_t *c)
 {
     ngx_queue_t       *q;
@@ -314,11 +370,11 @@ ngx_sip_peer_connected(ngx_sip_peer_t *peer, ngx_connection_t *c)
                                 c->socklen, 1)
                == NGX_OK)
         {
-            return 1;
+            return conn;
         }
     }
 
-    return 0;
+    return NULL;
 }
 
 
@@ -362,19 +418,73 @@ ngx_sip_peer_secured(ngx_sip_conn_t *conn)
 static void
 ngx_sip_peer_up(ngx_sip_conn_t *conn)
 {
-    ngx_queue_t       *q;
-    ngx_sip_peer_t    *peer;
-    ngx_sip_client_t  *client;
+    ngx_sip_peer_t  *peer;
 
     peer = conn->peer;
 
+    if (conn->rank || peer->probing) {
+        ngx_log_error(NGX_LOG_NOTICE, conn->link->log, 0,
+                      "SIP domain \"%V\" is reached at %V, which is %s",
+                      &peer->sn.str, &conn->link->connection->addr_text,
+                      conn->rank ? "not its first address"
+                                 : "its first address again");
+    }
+
     peer->connecting = NULL;
     peer->dialling = 0;
+    peer->probing = 0;
     peer->delay = 0;
 
-    ngx_queue_insert_head(&peer->conns, &conn->usable);
+    if (peer->patience == 0) {
+        peer->patience = peer->ctx->conf->reconnect_max;
+    }
+
+    peer->probe = ngx_current_msec + peer->patience;
+
+    conn->since = ngx_current_msec;
+
+    ngx_sip_peer_insert(conn);
 
     ngx_sip_conn_ready(conn);
+
+    ngx_sip_peer_flush(peer, conn);
+}
+
+
+/* Dialled ones by the order of their addresses, and what is accepted last. */
+
+static void
+ngx_sip_peer_insert(ngx_sip_conn_t *conn)
+{
+    ngx_queue_t     *q, *conns;
+    ngx_sip_conn_t  *other;
+
+    conns = &conn->peer->conns;
+
+    for (q = ngx_queue_head(conns);
+         q != ngx_queue_sentinel(conns);
+         q = ngx_queue_next(q))
+    {
+        other = ngx_queue_data(q, ngx_sip_conn_t, usable);
+
+        if (!other->dialled || other->rank >= conn->rank) {
+            break;
+        }
+    }
+
+    /* before q */
+
+    ngx_queue_insert_tail(q, &conn->usable);
+}
+
+
+/* Sends what waits on a connection. */
+
+static void
+ngx_sip_peer_flush(ngx_sip_peer_t *peer, ngx_sip_conn_t *conn)
+{
+    ngx_queue_t       *q;
+    ngx_sip_client_t  *client;
 
     while (!ngx_queue_empty(&peer->waiting) && !conn->link->closed) {
 
@@ -383,6 +493,33 @@ ngx_sip_peer_up(ngx_sip_conn_t *conn)
 
         ngx_sip_peer_unqueue(client);
         ngx_sip_peer_write(client, conn);
+    }
+}
+
+
+/* No better address answers. */
+
+static void
+ngx_sip_peer_probed(ngx_sip_peer_t *peer)
+{
+    ngx_sip_conn_t  *conn;
+
+    if (peer->dial) {
+        ngx_fed_dial_free(peer->dial);
+        peer->dial = NULL;
+    }
+
+    peer->dialling = 0;
+    peer->probing = 0;
+    peer->probe = ngx_current_msec + peer->patience;
+
+    conn = ngx_sip_peer_conn(peer, 1);
+
+    if (conn) {
+        ngx_sip_peer_flush(peer, conn);
+
+    } else if (!ngx_queue_empty(&peer->waiting)) {
+        ngx_sip_peer_dial(peer);
     }
 }
 
@@ -398,6 +535,11 @@ ngx_sip_peer_failed(ngx_sip_peer_t *peer)
     ngx_fed_outcome_e  result;
 
     fcf = peer->ctx->conf;
+
+    if (peer->probing) {
+        ngx_sip_peer_probed(peer);
+        return;
+    }
 
     if (peer->dial) {
         ngx_fed_dial_free(peer->dial);
@@ -439,23 +581,42 @@ ngx_sip_peer_failed(ngx_sip_peer_t *peer)
 /*
  * A target answered by 503: the request goes to the next one, if there is one,
  * as a new transaction (RFC 3263, 4.3).  With Retry-After, nothing goes there
- * for that time (RFC 3261, 21.5.4).  Returns NGX_DECLINED if it can not.
+ * for that time (RFC 3261, 21.5.4); without, others go first for a while.
+ * Returns NGX_DECLINED if it can not.
  */
 
 ngx_int_t
 ngx_sip_peer_next_target(ngx_sip_client_t *client, ngx_uint_t retry_after)
 {
     ngx_uint_t       more;
-    ngx_sip_conn_t  *conn;
+    ngx_sip_conn_t  *conn, *other;
     ngx_sip_peer_t  *peer;
 
     peer = client->peer;
     conn = client->conn;
 
     if (retry_after) {
+        conn->spared = 0;
         conn->avoided = 1;
         conn->avoid = ngx_current_msec
                       + 1000 * ngx_min(retry_after, NGX_SIP_AVOID_MAX);
+
+    } else if (!conn->avoided) {
+        conn->spared = 1;
+        conn->avoided = 1;
+        conn->avoid = ngx_current_msec + client->ctx->conf->reconnect_max;
+    }
+
+    if (++client->ntargets >= NGX_SIP_TARGETS) {
+        return NGX_DECLINED;
+    }
+
+    other = ngx_sip_peer_conn(peer, 0);
+
+    if (other) {
+        ngx_sip_client_detach(client);
+        ngx_sip_peer_write(client, other);
+        return NGX_OK;
     }
 
     more = peer->dialling
@@ -492,6 +653,7 @@ ngx_sip_peer_next_target(ngx_sip_client_t *client, ngx_uint_t retry_after)
 void
 ngx_sip_peer_closed(ngx_sip_conn_t *conn)
 {
+    ngx_msec_t       max;
     ngx_sip_peer_t  *peer;
 
     peer = conn->peer;
@@ -513,6 +675,16 @@ ngx_sip_peer_closed(ngx_sip_conn_t *conn)
 
     ngx_queue_remove(&conn->usable);
     ngx_queue_init(&conn->usable);
+
+    /* what fails soon after it was found again is not tried as often */
+
+    if (conn->dialled && conn->rank == 0) {
+        max = peer->ctx->conf->reconnect_max;
+
+        peer->patience = (ngx_current_msec - conn->since < peer->patience)
+                         ? ngx_min(peer->patience * 2, max * NGX_SIP_PATIENCE)
+                         : max;
+    }
 
     if (!ngx_queue_empty(&peer->waiting) && !peer->dialling) {
         ngx_sip_peer_dial(peer);

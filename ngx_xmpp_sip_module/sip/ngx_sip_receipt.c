@@ -328,7 +328,7 @@ ngx_sip_receipt_send(ngx_fed_event_t *ev)
     ngx_sip_receipt_t   receipt;
 
     if (ngx_sip_receipt_find(ev, &receipt) != NGX_OK) {
-        ngx_fed_event_accept(ev);
+        ngx_fed_event_drop(ev);
         return;
     }
 
@@ -345,7 +345,7 @@ ngx_sip_receipt_send(ngx_fed_event_t *ev)
     }
 
     if (!asked || !ngx_sip_receipt_once(ev, &ev->id, "delivered")) {
-        ngx_fed_event_accept(ev);
+        ngx_fed_event_drop(ev);
         return;
     }
 

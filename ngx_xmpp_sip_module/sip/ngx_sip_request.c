@@ -21,11 +21,13 @@ static const ngx_sip_dialect_t *ngx_sip_sessions(ngx_sip_conn_t *conn,
 static ngx_int_t ngx_sip_hop(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
 static void ngx_sip_refuse(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_uint_t status, const char *headers);
-static void ngx_sip_refuse_method(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
+static void ngx_sip_refuse_method(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    const char *allow);
 static void ngx_sip_cancel(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
 static ngx_uint_t ngx_sip_scheme_status(ngx_sip_msg_t *msg);
 static void ngx_sip_warn_secure(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
-static void ngx_sip_options(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
+static void ngx_sip_options(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    const char *allow);
 static ngx_uint_t ngx_sip_is_hosted(ngx_sip_conn_t *conn, ngx_str_t *host);
 static void ngx_sip_im(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
 static ngx_int_t ngx_sip_users_from(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
@@ -46,6 +48,7 @@ void
 ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 {
     ngx_uint_t                status;
+    const char               *allow;
     ngx_fed_key_t             key;
     ngx_sip_refusal_t         refusal;
     const ngx_sip_dialect_t  *dialect;
@@ -78,6 +81,7 @@ ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     }
 
     dialect = ngx_sip_sessions(conn, msg);
+    allow = dialect ? dialect->allow : NGX_SIP_ALLOW;
 
     if (msg->method == NGX_SIP_ACK) {
 
@@ -126,7 +130,7 @@ ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
         /* fall through */
 
     default:
-        ngx_sip_refuse_method(conn, msg);
+        ngx_sip_refuse_method(conn, msg, allow);
         return;
     }
 
@@ -145,7 +149,7 @@ ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
     switch (msg->method) {
 
     case NGX_SIP_OPTIONS:
-        ngx_sip_options(conn, msg);
+        ngx_sip_options(conn, msg, allow);
         return;
 
     case NGX_SIP_SUBSCRIBE:
@@ -258,12 +262,13 @@ ngx_sip_refuse(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_uint_t status,
 /* RFC 3261, 8.2.1, 12.2.2 */
 
 static void
-ngx_sip_refuse_method(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
+ngx_sip_refuse_method(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    const char *allow)
 {
     switch (msg->method) {
 
     case NGX_SIP_OTHER_METHOD:
-        ngx_sip_refuse(conn, msg, 501, NGX_SIP_ALLOW);
+        ngx_sip_refuse(conn, msg, 501, allow);
         return;
 
     case NGX_SIP_INVITE:
@@ -279,7 +284,7 @@ ngx_sip_refuse_method(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
         }
     }
 
-    ngx_sip_refuse(conn, msg, 405, NGX_SIP_ALLOW);
+    ngx_sip_refuse(conn, msg, 405, allow);
 }
 
 
@@ -374,7 +379,7 @@ ngx_sip_warn_secure(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
  */
 
 static void
-ngx_sip_options(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
+ngx_sip_options(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, const char *allow)
 {
     ngx_str_t          row;
     ngx_fed_key_t      key;
@@ -412,13 +417,13 @@ ngx_sip_options(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
                              && fcf->chatstates != NGX_FED_CHATSTATES_OFF,
                              fcf->receipts);
 
-    *ngx_snprintf(buf, sizeof(buf) - 1, NGX_SIP_ALLOW
+    *ngx_snprintf(buf, sizeof(buf) - 1, "%s"
                                         NGX_SIP_ALLOW_EVENTS_ROW
                                         "%V"
                                         NGX_SIP_ACCEPT_PRESENCE
                                         "Accept-Encoding: identity" CRLF
                                         "Accept-Language: en" CRLF
-                                        "Supported:" CRLF, &row) = '\0';
+                                        "Supported:" CRLF, allow, &row) = '\0';
 
     ngx_sip_refuse(conn, msg, 200, (char *) buf);
 }

@@ -65,6 +65,7 @@ const ngx_sip_dialect_t  ngx_sip_dialect_simple = {
     NULL,
     &ngx_sip_presence_simple,
 
+    NGX_SIP_ALLOW,
     NGX_SIP_ISCOMPOSING_REFRESH,
     NGX_FED_CHATSTATES_OFF,
     1
@@ -720,7 +721,7 @@ ngx_sip_simple_composing(ngx_fed_event_t *ev)
     if (ev->chat_state == NGX_FED_CHAT_GONE
         || ngx_sip_composing_is_refused(ev))
     {
-        ngx_fed_event_accept(ev);
+        ngx_fed_event_drop(ev);
         return;
     }
 

@@ -27,8 +27,8 @@ static ngx_int_t ngx_xmpp_stanza_jid(ngx_pool_t *pool, ngx_str_t *jid,
     ngx_fed_address_t *addr);
 static void ngx_xmpp_stanza_message(ngx_xmpp_stream_t *stream,
     ngx_xmpp_element_t *el);
-static void ngx_xmpp_stanza_status(ngx_xmpp_stream_t *stream,
-    ngx_xmpp_element_t *el, ngx_fed_event_t *ev);
+static void ngx_xmpp_stanza_status(ngx_xmpp_element_t *el,
+    ngx_fed_event_t *ev, ngx_fed_domain_t *domain);
 static ngx_xmpp_element_t *ngx_xmpp_stanza_choose(ngx_xmpp_element_t *el,
     ngx_str_t *lang, const char *name);
 static void ngx_xmpp_stanza_bounce(ngx_xmpp_stream_t *stream,
@@ -201,6 +201,7 @@ ngx_xmpp_stanza_message(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
     ngx_str_t           *type, *lang;
     ngx_fed_event_t     *ev;
     ngx_xmpp_pair_t     *pair;
+    ngx_fed_domain_t    *domain;
     ngx_fed_condition_e  condition;
     ngx_xmpp_element_t  *body, *child;
 
@@ -245,11 +246,11 @@ ngx_xmpp_stanza_message(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
 
     body = ngx_xmpp_stanza_choose(el, lang, "body");
 
-    ev->to_domain = ngx_fed_domain_find(stream->conf, &ev->to.domain,
-                                        stream->conf->sip);
+    domain = ngx_fed_domain_find(stream->conf, &ev->to.domain,
+                                 stream->conf->sip);
 
     if (body == NULL) {
-        ngx_xmpp_stanza_status(stream, el, ev);
+        ngx_xmpp_stanza_status(el, ev, domain);
         return;
     }
 
@@ -292,7 +293,7 @@ ngx_xmpp_stanza_message(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
         ev->type = NGX_FED_HEADLINE;
     }
 
-    if (ev->to_domain->receipts
+    if (domain->receipts
         && ev->id.len
         && ngx_xmpp_xml_child(el, NGX_XMPP_NS_RECEIPTS, "request")
         && ngx_xmpp_receipt(el) == NULL)
@@ -309,20 +310,20 @@ ngx_xmpp_stanza_message(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
 /* A message without a body: a chat state or a receipt, if it is anything. */
 
 static void
-ngx_xmpp_stanza_status(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el,
-    ngx_fed_event_t *ev)
+ngx_xmpp_stanza_status(ngx_xmpp_element_t *el, ngx_fed_event_t *ev,
+    ngx_fed_domain_t *domain)
 {
     ngx_str_t           *id;
     ngx_xmpp_element_t  *thread;
 
     id = ngx_xmpp_receipt(el);
 
-    if (id && ev->to_domain->receipts) {
+    if (id && domain->receipts) {
         ev->kind = NGX_FED_RECEIPT;
         ev->receipt = NGX_FED_DELIVERED;
 
     } else if (ngx_xmpp_equal(&el->attr[NGX_XMPP_TYPE], "chat")
-               && ev->to_domain->chatstates != NGX_FED_CHATSTATES_OFF)
+               && domain->chatstates != NGX_FED_CHATSTATES_OFF)
     {
         ev->kind = NGX_FED_COMPOSING;
         ev->type = NGX_FED_CHAT;

@@ -34,6 +34,7 @@ const ngx_sip_dialect_t  ngx_sip_dialect_ocs = {
     ngx_sip_ocs_diagnose,
     &ngx_sip_presence_ocs,
 
+    NGX_SIP_OCS_ALLOW,
     30,
     NGX_FED_CHATSTATES_ON,
     0
@@ -112,7 +113,7 @@ ngx_sip_ocs_hop(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
         ngx_str_set(&refusal.headers, "Compression: None" CRLF);
 
     } else {
-        ngx_str_set(&refusal.headers, NGX_SIP_ALLOW);
+        ngx_str_set(&refusal.headers, NGX_SIP_OCS_ALLOW);
     }
 
     key = ngx_sip_server_key(conn, msg, &msg->method_name);

@@ -871,7 +871,7 @@ ngx_sip_ocs_composing(ngx_fed_event_t *ev)
     }
 
     if (client == NULL) {
-        ngx_fed_event_accept(ev);
+        ngx_fed_event_drop(ev);
         return;
     }
 
@@ -893,7 +893,12 @@ ngx_sip_ocs_composing(ngx_fed_event_t *ev)
 
     ngx_fed_zone_unlock(ctx->conf);
 
-    ngx_fed_event_accept(ev);
+    if (tag) {
+        ngx_fed_event_accept(ev);
+
+    } else {
+        ngx_fed_event_drop(ev);
+    }
 
     if (rc != NGX_OK) {
         ngx_destroy_pool(client->pool);

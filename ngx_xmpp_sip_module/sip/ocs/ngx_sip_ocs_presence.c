@@ -81,7 +81,8 @@ ngx_sip_ocs_accept(ngx_sip_ctx_t *ctx)
 {
     ngx_uint_t  mask;
 
-    mask = ctx->conf->ocs_accept & (NGX_FED_OCS_PIDF|NGX_FED_OCS_MSRTC);
+    mask = ctx->conf->ocs_presence_accept
+           & (NGX_FED_OCS_PIDF|NGX_FED_OCS_MSRTC);
 
     return &ngx_sip_ocs_accept_rows[mask / NGX_FED_OCS_PIDF];
 }
@@ -143,7 +144,8 @@ ngx_sip_ocs_write_document(ngx_sip_ctx_t *ctx, ngx_pool_t *pool,
 
     } else {
         format = NGX_SIP_OCS_PIDF;
-        p = ngx_sip_ocs_pidf_write(p, presence, entity, ctx->conf->ocs_note);
+        p = ngx_sip_ocs_pidf_write(p, presence, entity,
+                                   ctx->conf->ocs_presence_note);
     }
 
     document->body.len = p - document->body.data;

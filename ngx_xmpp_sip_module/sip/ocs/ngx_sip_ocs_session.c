@@ -267,6 +267,10 @@ ngx_sip_ocs_admit(ngx_sip_ocs_request_t *rq)
 
     refusal.status = (result == NGX_FED_REFUSED) ? 403 : 500;
 
+    if (result == NGX_FED_RATE) {
+        ngx_str_set(&refusal.headers, "Retry-After: 1" CRLF);
+    }
+
     ngx_log_error(NGX_LOG_INFO, rq->conn->link->log, 0,
                   "SIP INVITE from a user of \"%V\" to one of \"%V\" is "
                   "refused by %ui: %s", &ev->from.domain, &ev->to.domain,

@@ -20,6 +20,8 @@ our $NS = 'urn:ietf:params:xml:ns:pidf';
 our $DATA_MODEL = 'urn:ietf:params:xml:ns:pidf:data-model';
 our $RPID = 'urn:ietf:params:xml:ns:pidf:rpid';
 our $CLIENT = 'jabber:client';
+our $DRAFT = 'urn:ietf:params:xml:ns:pidf:status:rpid-status';
+our $MSRTC = 'http://schemas.microsoft.com/2002/09/sip/presence';
 
 # a document: pidf('pres:r@s.test', \@tuples, note => ..., xml => ...), where a
 # tuple is { id, basic, show, status => xml within status, xml => extensions,
@@ -134,6 +136,108 @@ sub parse {
 	}
 
 	return $self;
+}
+
+# parses a document for Microsoft's servers: PIDF of one tuple with RPID of a
+# draft, or MSRTC; dies if it is of another shape than ocs-wire 4.4 has
+
+sub ocs {
+	my ($class, $bytes) = @_;
+
+	_bad('no XML declaration with its encoding') unless $bytes
+		=~ /^<\?xml version="1\.0" encoding="utf-8"\?>/;
+
+	my $root = Test::Nginx::XML->parse($bytes);
+
+	my $self = bless {
+		root => $root,
+		raw => $bytes,
+		notes => [],
+	}, $class;
+
+	return $self->_msrtc($root) if $root->name() eq 'presentity';
+
+	_bad('root ' . $root->ns() . ' ' . $root->name())
+		if $root->name() ne 'presence' || $root->ns() ne $NS;
+	_attrs($root, qw/ entity /);
+
+	$self->{entity} = $root->attr('entity');
+
+	my $tuple = _only($root, 'tuple', $NS);
+	_bad('id') if ($tuple->attr('id') // '') ne '0';
+
+	my ($status, @notes) = $tuple->children();
+	_bad('no status') if !$status || $status->name() ne 'status';
+	_bad('not a note') if grep { $_->name() ne 'note' } @notes;
+
+	my ($basic, @more) = $status->children();
+	_bad('no basic') if !$basic || $basic->name() ne 'basic';
+	_bad('in status') if @more > 1;
+
+	$self->{line} = $basic->text();
+	$self->{notes} = [map { _note($_) } @notes];
+
+	if (@more) {
+		_bad('not activities') if $more[0]->name() ne 'activities'
+			|| $more[0]->ns() ne $DRAFT;
+		my $activity = _only($more[0], 'activity', $DRAFT);
+		$self->{line} .= ':' . $activity->text();
+		_bad('prefix') if $bytes !~ /<ep:activities><ep:activity>/;
+	}
+
+	return $self;
+}
+
+sub _msrtc {
+	my ($self, $root) = @_;
+
+	_bad('namespace ' . $root->ns()) if $root->ns() ne $MSRTC;
+	_attrs($root, qw/ uri /);
+
+	$self->{entity} = $root->attr('uri');
+
+	my ($availability, $activity, @more) = $root->children();
+	_bad('no availability') if ($availability || $root)->name()
+		ne 'availability';
+	_bad('no activity') if ($activity || $root)->name() ne 'activity';
+
+	$self->{line} = join(':', 'msrtc', map { $_->attr('aggregate') }
+		$availability, $activity);
+
+	foreach my $e ($availability, $activity) {
+		_attrs($e, qw/ aggregate description epid /);
+		_bad('epid') if $e->attr('epid') !~ /^[0-9a-f]{10}$/;
+	}
+
+	if (@more) {
+		_bad('not devices') if @more > 1 || $more[0]->name() ne 'devices';
+		my $device = _only($more[0], 'devicePresence', $MSRTC);
+		my ($a, $b) = $device->children();
+		_bad('of device') if $a->attr('aggregate')
+			ne $availability->attr('aggregate')
+			|| $b->attr('aggregate') ne $activity->attr('aggregate');
+		$self->{notes} = [[undef, $b->attr('note')]]
+			if defined $b->attr('note');
+	}
+
+	return $self;
+}
+
+sub _only {
+	my ($e, $name, $ns) = @_;
+
+	my @children = $e->children();
+	_bad("not one $name in " . $e->name()) if @children != 1
+		|| $children[0]->name() ne $name || $children[0]->ns() ne $ns;
+
+	return $children[0];
+}
+
+# the first note of such a document
+
+sub note {
+	my ($self) = @_;
+	return $self->{notes}[0] ? $self->{notes}[0][1] : undef;
 }
 
 sub _bad {
@@ -273,10 +377,13 @@ sub tuple_of {
 	return (grep { $_->{id} eq $id } @{$self->{tuples}})[0];
 }
 
-# one line, such as "ID-a:open:away ID-b:closed", sorted
+# one line, such as "ID-a:open:away ID-b:closed", sorted; of ocs "open:away",
+# "closed", "msrtc:300:100"
 
 sub line {
 	my ($self) = @_;
+
+	return $self->{line} if defined $self->{line};
 
 	return join(' ', sort map {
 		join(':', $_->{id}, defined $_->{basic} ? $_->{basic} : 'none',

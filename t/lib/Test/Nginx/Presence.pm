@@ -356,6 +356,8 @@ sub _wrong {
 sub build {
 	my ($self, %a) = @_;
 
+	%a = (%{$self->{extra} || {}}, %a);
+
 	foreach my $name (qw/ expires event accept contact /) {
 		$a{$name} = $self->{$name} unless exists $a{$name};
 	}
@@ -598,7 +600,10 @@ sub _judge {
 
 	# the document
 
-	if (length $m->body()) {
+	if (length $m->body() && $self->{ocs}) {
+		$self->_judge_ocs($m);
+
+	} elsif (length $m->body()) {
 		my $type = lc($m->header('Content-Type') || '');
 
 		$self->_wrong("Content-Type $type", $m)
@@ -625,6 +630,33 @@ sub _judge {
 	} elsif (defined $m->header('Content-Type')) {
 		$self->_wrong('Content-Type of no body', $m);
 	}
+}
+
+# ocs-wire 4.4
+
+sub _judge_ocs {
+	my ($self, $m) = @_;
+
+	my $type = $m->header('Content-Type') || '';
+
+	$m->{document} = eval { Test::Nginx::PIDF->ocs($m->body()) };
+
+	if (!$m->{document}) {
+		(my $why = $@) =~ s/\n$//;
+		$self->_wrong("$why:\n" . $m->body());
+		return;
+	}
+
+	my ($user) = $self->{to} =~ /^\w+:([^;?]*)/;
+	my $msrtc = $m->{document}->line() =~ /^msrtc/;
+
+	$self->_wrong("Content-Type $type", $m) if $type
+		ne ($msrtc ? 'text/xml+msrtc.pidf' : 'application/pidf+xml');
+	$self->_wrong('entity ' . $m->{document}->entity(), $m)
+		if $m->{document}->entity() ne ($msrtc ? $user : "sip:$user");
+	$self->_wrong('presence within a pending subscription', $m)
+		if $m->{state} eq 'pending'
+		&& $m->{document}->line() !~ /^closed|^msrtc:0:0/; # PB-10
 }
 
 sub _event {
@@ -985,8 +1017,14 @@ sub _judge {
 	return if $self->{strict_route};
 
 	$self->_wrong('Request-URI', $m) if $m->uri() ne $self->{contact};
+
+	# without what follows each URI, if that is what is wanted
+
+	my @route = @{$self->{record_route}};
+	@route = map { s/>.*/>/r } @route if $self->{p}{bare};
+
 	$self->_wrong('Route', $m) if join(',', $m->list('Route'))
-		ne join(',', @{$self->{record_route}});
+		ne join(',', @route);
 }
 
 # answers the last SUBSCRIBE by hand: reply(403), reply(200, 'Expires: 60')
@@ -1011,6 +1049,33 @@ sub reply {
 		headers => \@headers);
 }
 
+# the same with what a NOTIFY would have: piggyback($document, cseq => 1,
+# content_type => ..., state => ..., headers => [...])
+
+sub piggyback {
+	my ($self, $doc, %a) = @_;
+
+	my $m = $self->{last};
+	my $c = $m->{conn} || $self->conn();
+	my $granted = defined $a{expires} ? $a{expires}
+		: $m->header('Expires');
+
+	$self->{granted} = $granted;
+	$self->{up} = 1;
+	$self->{cseq} = $a{cseq} if defined $a{cseq};
+	$self->{contact} = $a{contact} if defined $a{contact};
+
+	return $c->reply($m, 200, undef, tag => $self->{tag},
+		defined $doc ? (body => $doc, content_type => $a{content_type}
+			|| 'application/pidf+xml') : (),
+		headers => ["Contact: <$self->{contact}>",
+			"Expires: $granted",
+			defined $a{cseq} ? "ms-piggyback-cseq: $a{cseq}" : (),
+			defined $a{state} ? "subscription-state: $a{state}" : (),
+			(map { "Record-Route: $_" } @{$self->{response_route}}),
+			Test::Nginx::SIP::_pairs($a{headers})]);
+}
+
 # the connection for NOTIFYs: the one of the last SUBSCRIBE, or the newest
 
 sub conn {
@@ -1026,7 +1091,7 @@ sub conn {
 }
 
 # builds a NOTIFY: a state ("active" gets its expires), a document (bytes, or
-# tuples), and conn, tag, cseq, event, contact, record_route, headers, or
+# tuples), and conn, tag, cseq, event, contact, record_route, headers, method, or
 # anything that build takes
 
 sub build {
@@ -1050,14 +1115,14 @@ sub build {
 	my @routes = map { "Record-Route: $_" }
 		@{$a{record_route} || $self->{record_route}};
 
-	return $c->build('NOTIFY', $self->{target},
+	return $c->build($a{method} || 'NOTIFY', $self->{target},
 		from => "$self->{local};tag=$tag",
 		to => $self->{remote},
 		call_id => $self->{call_id},
 		cseq => defined $a{cseq} ? $a{cseq} : ++$self->{cseq},
 		Contact => "<$self->{contact}>",
 		defined $doc ? (content_type => 'application/pidf+xml',
-			body => $doc) : (),
+			body => $doc) : (), # or content_type
 		(map { $_ => $a{$_} } grep { /^[A-Z]/ || /^(?:branch|to|from|
 			body|content_type|call_id|alias)$/x } keys %a),
 		headers => [

@@ -658,8 +658,12 @@ sub check {
 	} else {
 		return 'wrong request line' unless $self->{start}
 			=~ m!^[A-Z]+ [a-z][-+.a-z0-9]*:[^\s<>"]+ SIP/2\.0$!i;
+
+		# within a dialog it is what the other side wrote
+
 		return 'transport=tls in the request line'
-			if $self->{start} =~ /transport=tls/i;
+			if $self->{start} =~ /transport=tls/i
+			&& !defined $self->to_tag();
 	}
 
 	my %seen;
