@@ -30,8 +30,8 @@ my $t = Test::Nginx->new()->has(qw/stream stream_ssl stream_map socket_ssl/)
 	->has_daemon('openssl');
 
 my @names = map { "$_.test" } qw/ both xonly sonly neither sdot xdot dots fail
-	sfail xfail slow wait flap live stale speaks forged cold queue late
-	partner xpartner /;
+	cold cold1 cold2 cold3 sfail xfail slow wait flap live stale speaks
+	forged queue late partner xpartner /;
 
 my $xport = port(8281);
 my $sport = port(8282);
@@ -214,6 +214,30 @@ case('from XMPP', sub {
 	like(xmpp('fail.test'), qr/^remote-server-timeout wait DNS does not/,
 		'SERVFAIL');
 	is(xmpp('xfail.test'), 'ok', 'SERVFAIL of the other one');
+});
+
+case('from XMPP, subscriptions', sub {
+	my $xp = login('h.test', 'cold2.test', 'h');
+
+	$dns->add(over_sip('cold2') => $ssrv, over_xmpp('cold3') => $xsrv);
+
+	$xp->send_presence(from => 'p@h.test', to => 'p@cold2.test',
+		type => 'subscribe', id => 's1');
+	ok(Test::Nginx::Peers::wait_until(sub {
+		grep { $_->method() eq 'SUBSCRIBE'
+			&& $_->uri() =~ /p\@cold2.test/ } $ss->seen() }),
+		'SUBSCRIBE');
+
+	$xp = login('h.test', 'cold3.test', 'h');
+	$xp->send_presence(from => 'p@h.test', to => 'p@cold3.test',
+		type => 'subscribe', id => 's2');
+
+	my $e;
+
+	Test::Nginx::Peers::wait_until(sub {
+		($e) = grep { $_->name() eq 'presence'
+			&& ($_->attr('id') // '') eq 's2' } $h->seen() });
+	is($e && $e->condition(), 'not-allowed', 'native XMPP');
 });
 
 # what comes from there shows what it speaks
