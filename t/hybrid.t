@@ -27,7 +27,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl stream_map socket_ssl/)
-	->has_daemon('openssl');
+	->has_daemon('openssl')->plan(16);
 
 my @names = map { "$_.test" } qw/ both xonly sonly neither sdot xdot dots fail
 	cold cold1 cold2 cold3 sfail xfail slow wait flap live stale speaks
@@ -309,15 +309,17 @@ case('what waits', sub {
 		'subscribe');
 
 	$dns->add(over_xmpp('cold1') => $xsrv);
-	is(invite('r@o.test', 'u@cold1.test')->code(), 200, 'INVITE');
+	$r = invite('r@o.test', 'u@cold1.test');
+	is($r->code(), 200, 'INVITE');
+	is(bye($r, 'u@cold1.test'), 200, 'BYE');
 
 	# its connection is gone
 
-	$dns->add(over_xmpp('late') => { %$xsrv, delay => 0.5 },
-		over_sip('late') => { A => '127.0.0.1', delay => 0.5 });
+	$dns->add(over_xmpp('late') => { %$xsrv, delay => 1 },
+		over_sip('late') => { A => '127.0.0.1', delay => 1 });
 	my $sc = $g->sip();
 	$sc->request('MESSAGE', 'sip:u@late.test', body => 'late');
-	Test::Nginx::Peers::wait_until(sub { $dns->queries(qr/late/) });
+	poll(sub { $dns->queries(qr/late/) });
 	$sc->close();
 	is(sip('late.test'), 202, 'others are served');
 	ok(!(grep { ($_->text('body') // '') eq 'late' } $xs->seen()),
@@ -415,11 +417,9 @@ case('DNS fails later', sub {
 	is(sip('stale.test'), 202, 'stale answer');
 
 	$dns->add(over_xmpp('stale') => $xsrv);
-	$t->reload();
+	$g->{t}->reload();
 
-	ok(Test::Nginx::Peers::wait_until(sub {
-		$t->read_file('error.log') =~ /gracefully shutting down/ }),
-		'reload');
+	ok(poll(sub { logged(qr/gracefully shutting down/) }), 'reload');
 
 	$c->eof_within(5);
 	$c = $g->sip();
@@ -432,8 +432,6 @@ undef $c;
 undef $_ for $xs, $h, $ss;
 
 Test::Nginx::Peers::stop($t);
-
-done_testing();
 
 ###############################################################################
 
@@ -496,6 +494,19 @@ sub invite {
 			. "a=accept-types:text/plain\r\n");
 }
 
+# ends the session that a response began
+
+sub bye {
+	my ($r, $to) = @_;
+
+	my @dialog = (From => $r->header('From'), To => $r->header('To'),
+		call_id => $r->call_id());
+
+	$c->request('ACK', "sip:$to", @dialog, cseq => $r->cseq());
+	return $c->transact('BYE', "sip:$to", @dialog,
+		cseq => $r->cseq() + 1)->code();
+}
+
 # a stream of an XMPP domain into the gateway
 
 sub login {
@@ -552,7 +563,8 @@ sub poll {
 
 sub logged {
 	my ($re) = @_;
-	return scalar grep { /$re/ } split /\n/, $t->read_file('error.log');
+	return scalar grep { /$re/ } split /\n/,
+		$g->{t}->read_file('error.log');
 }
 
 ###############################################################################
