@@ -31,7 +31,7 @@ my $t = Test::Nginx->new()->has(qw/stream stream_ssl stream_map socket_ssl/)
 
 my @names = map { "$_.test" } qw/ both xonly sonly neither sdot xdot dots fail
 	cold cold1 cold2 cold3 sfail xfail slow wait flap live stale speaks
-	forged queue late partner xpartner /;
+	forged queue late late1 partner xpartner /;
 
 my $xport = port(8281);
 my $sport = port(8282);
@@ -416,12 +416,22 @@ case('DNS fails later', sub {
 		|| $dns->queries(qr/_xmpp-server._tcp.stale/) }), 'asked again');
 	is(sip('stale.test'), 202, 'stale answer');
 
-	$dns->add(over_xmpp('stale') => $xsrv);
+	# what waits does so in the old process, and gets its outcome there
+
+	$dns->add(over_xmpp('stale') => $xsrv,
+		over_xmpp('late1') => { %$xsrv, delay => 1 },
+		over_sip('late1') => { A => '127.0.0.1', delay => 1 });
+
+	my $q = $c->request('MESSAGE', 'sip:u@late1.test', body => 'x');
+	poll(sub { $dns->queries(qr/late1/) });
+
 	$g->{t}->reload();
 
 	ok(poll(sub { logged(qr/gracefully shutting down/) }), 'reload');
+	like($c->response_to($q, 10)->code(), qr/^(?:202|504)$/,
+		'what waited');
+	ok($c->eof_within(5), 'connection is closed after that');
 
-	$c->eof_within(5);
 	$c = $g->sip();
 
 	is(sip('stale.test'), 202, 'stale answer after reload');
