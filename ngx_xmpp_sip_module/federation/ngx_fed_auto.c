@@ -237,6 +237,7 @@ ngx_fed_auto_watches(ngx_fed_event_t *ev, ngx_fed_address_t *watcher,
 static ngx_fed_protocol_e
 ngx_fed_auto_prefer(ngx_fed_event_t *ev)
 {
+    u_char           buf[64];
     ngx_str_t        value;
     ngx_fed_conf_t  *fcf;
 
@@ -255,6 +256,8 @@ ngx_fed_auto_prefer(ngx_fed_event_t *ev)
     if (value.len && !(value.len == 3
                        && ngx_strncmp(value.data, "sip", 3) == 0))
     {
+        value = ngx_fed_text_log(buf, sizeof(buf), &value);
+
         ngx_log_error(NGX_LOG_WARN, fcf->log, 0,
                       "\"prefer\" of \"default auto\" is \"%V\" for an event "
                       "from a user of \"%V\" to one of \"%V\", which is "
