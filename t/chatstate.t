@@ -26,7 +26,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(118);
+	->has_daemon('openssl')->plan(122);
 my $d = $t->testdir();
 
 my $ssl = <<"EOF";
@@ -78,6 +78,14 @@ $ssl
         ssl_client_certificate $d/ca.crt;
         ssl_verify_client on;
         sip_federation plain;
+    }
+
+    server {
+        listen 127.0.0.1:%%PORT_8065%%;
+        return "\$federation_counter_test_composing_s2x_accepted
+                \$federation_counter_test_composing_s2x_refused
+                \$federation_counter_test_composing_x2s_failed
+                \$federation_counter_test_message_x2s_accepted";
     }
 
     map \$federation_kind:\$federation_sip_user \$allowed {
@@ -432,6 +440,19 @@ is($r->code(), 415, 'off - refused');
 is($r->header('Accept'),
 	'text/plain;charset=UTF-8, multipart/alternative, multipart/mixed',
 	'off - accept');
+
+# counters: of u14 two were refused by his peer
+
+my @counters = do {
+	my $c = IO::Socket::INET->new('127.0.0.1:' . port(8065)) or die;
+	local $/;
+	split ' ', <$c>;
+};
+
+cmp_ok($counters[0], '>', 5, 'counter, s2x');
+is($counters[1], 2, 'counter, s2x refused');
+is($counters[2], 2, 'counter, x2s failed');
+cmp_ok($counters[3], '>', 5, 'counter of messages');
 
 # the log
 

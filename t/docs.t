@@ -54,6 +54,36 @@ for my $name (@vars) {
 	ok($tests =~ /\$$name(?:\b|(?<=_))/, "\$$name - test");
 }
 
+# links within the documents
+
+my %anchors;
+
+for my $file (qw!../README.md!, glob('../docs/*.md')) {
+	my ($name) = $file =~ m!([^/]+)$!;
+
+	for my $title (slurp($file) =~ /^#+ (.*)$/mg) {
+		$title = lc $title;
+		$title =~ s/[^\w -]//g;
+		$title =~ tr/ /-/;
+		$anchors{"$name#$title"} = 1;
+	}
+
+	$anchors{$name} = 1;
+}
+
+for my $file (qw!../README.md!, glob('../docs/*.md')) {
+	my ($dir, $name) = $file =~ m!^(.*)/([^/]+)$!;
+
+	my @dead = grep {
+		my ($path, $anchor) = /^([^#]*)(.*)$/;
+		$path eq '' ? !$anchors{$name . $anchor}
+			: !-e "$dir/$path" || $path =~ /\.md$/
+			&& !$anchors{($path =~ m!([^/]+)$!)[0] . $anchor};
+	} grep { !/^https?:/ } slurp($file) =~ /\]\(([^)\s]+)\)/g;
+
+	is("@dead", '', "$name - links");
+}
+
 done_testing();
 
 ###############################################################################

@@ -34,7 +34,13 @@ my $g = Test::Nginx::Gateway->new($t, zone => '4m', sip => 'dialect=ocs',
 	federation => <<'EOF_', stream => <<"EOF_");
         sip_host gw.test:5071;
         notify_interval 20ms;
+        ocs_pending pending;
 EOF_
+    map \$federation_xmpp_user \$welcome {
+        default    1;
+        no\@x.test  0;
+    }
+
     federation other {
         zone other 1m;
 
@@ -44,6 +50,8 @@ EOF_
 
         sip_domain s.test home server=127.0.0.1:%%PORT_8061%% dialect=ocs;
         xmpp_domain x.test server=127.0.0.1:%%PORT_8279%%;
+
+        permit \$welcome;
 
         ocs_negotiate 200;
         ocs_diagnostics on;
@@ -60,7 +68,7 @@ EOF_
     }
 EOF_
 
-$t->plan(9);
+$t->plan(10);
 
 $g->start();
 
@@ -100,6 +108,25 @@ case('5.1: an XMPP user watches', sub {
 	is($m->header('Record-Route'), undef, 'refresh - no Record-Route');
 	is($m->header('Contact'), "<$US>", 'Contact');
 	is($m->header('Route'), undef, 'no Route to ourselves');
+});
+
+case('4.2, 5.1: the route is in the response, not in NOTIFY', sub {
+	my ($u, $r) = names();
+	my @rows = ("<$US;lr>;x=y", '<sip:p.s.test;lr;ms-route-sig=A%2f>;tag=Z');
+	local $hub->{silent} = 1;
+	my $p = $hub->presentity($r, answer => [200, 'Expires: 600',
+		map { "Record-Route: $_" } '<sip:q.s.test;lr>', @rows]);
+	$xmpp->send("<presence type='subscribe' from='$u' to='$r'/>");
+	my $d = $p->subscription();
+	is($d->notified('active', [{ id => 'ID-a', basic => 'open' }])->code(),
+		200, 'NOTIFY');
+	is($hub->told($u), "subscribed $r", 'subscribed');
+
+	$xmpp->send("<presence type='unsubscribe' from='$u' to='$r'/>");
+	my $m = $d->next();
+	is($m->header('Route'), '<sip:p.s.test;lr;ms-route-sig=A%2f>, '
+		. '<sip:q.s.test;lr>', 'Route, without ourselves');
+	like($hub->forgive(), qr/Route/, 'that the scripted side does not expect');
 });
 
 case('5.1: a SIP user watches', sub {
@@ -199,7 +226,7 @@ EOF_
 	unlike($n->raw(), qr/^ms-(?!asserted)/mi, 'nothing else of ms-');
 });
 
-case('2.1: INVITE of Skype for Business, its Vias', sub {
+case('2.1: INVITE of Skype for Business, for a call, its Vias', sub {
 	my ($u, $r) = names();
 	my @vias = (
 		'SIP/2.0/TLS 127.0.0.1:5061;branch=z9hG4bK2DA3892F.D0429AA14DA5C5DB;'
@@ -207,21 +234,26 @@ case('2.1: INVITE of Skype for Business, its Vias', sub {
 		'SIP/2.0/TLS 192.168.66.57:37737;ms-received-port=37737;'
 		. 'ms-received-cid=3E8A00');
 
-	my $res = verbatim($g->sip(), <<"EOF_");
+	my $sdp = join("\r\n", 'v=0', 'o=- 0 0 IN IP4 192.168.66.57', 's=session',
+		'c=IN IP4 192.168.66.57', 't=0 0', 'm=audio 5060 RTP/AVP 0', '');
+
+	my $res = verbatim($g->sip(), <<"EOF_", $sdp);
 INVITE sip:$u SIP/2.0
 Record-Route: <sip:pool.s.test:5061;transport=tls;opaque=state:T:F:Ci.R3f0c00;lr;ms-route-sig=AAA>;tag=33080DF1
 Via: $vias[0]
 Max-Forwards: 69
-Content-Length: 0
+Content-Length: @{[length $sdp]}
 Via: $vias[1]
 From: "user1"<sip:$r>;tag=9d5c2a38ba;epid=b84a59c035
 To: <sip:$u>;epid=46c4b2d3ac
 Call-ID: ce878a8bc0ca4c769ca729bc2f56a998
 CSeq: 1 INVITE
 Contact: <sip:$r;opaque=user:epid:hYnsEUpJhlGc0T-xd_I7vAAA;gruu>
+Content-Type: application/sdp
 history-info: <sip:$u>;index=1
 EOF_
 
+	is($res->code(), 488, 'refused');
 	is(join("\n", $res->all('Via')), join("\n", @vias), 'Vias');
 	like($res->header('To'), qr/^<sip:\Q$u\E>;epid=46c4b2d3ac;tag=\w+$/, 'To');
 });
@@ -281,6 +313,15 @@ case('2.6: diagnostics', sub {
 	is($res->header('ms-diagnostics-public'),
 		'60489;reason="Bad Event";source="gw.test"', 'SUBSCRIBE');
 
+	my $sdp = join("\r\n", 'v=0', 'o=- 0 0 IN IP4 192.0.2.1', 's=session',
+		'c=IN IP4 192.0.2.1', 't=0 0', 'm=message 5060 sip null',
+		'a=accept-types:text/plain', '');
+
+	$res = $c->transact('INVITE', 'sip:no@x.test', from => "sip:$r",
+		body => $sdp, content_type => 'application/sdp');
+	is($res->header('ms-diagnostics-public'),
+		'60403;reason="not permitted";source="gw.test"', 'INVITE');
+
 	$res = $c->transact('SUBSCRIBE', "sip:$u", from => "sip:$r",
 		headers => ['Event: presence', 'Expires: 60']);
 	is($res->code(), 200, 'accepted');
@@ -310,11 +351,11 @@ sub other {
 # sends text with lines that end in LF; the final response
 
 sub verbatim {
-	my ($c, $text) = @_;
+	my ($c, $text, $body) = @_;
 
 	$text =~ s/\n (?=\S)/\n/g;
 	$text =~ s/\n/\r\n/g;
-	$c->send_raw("$text\r\n");
+	$c->send_raw("$text\r\n" . ($body // ''));
 
 	return $c->response(undef, final => 1);
 }

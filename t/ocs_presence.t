@@ -25,7 +25,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(59);
+	->has_daemon('openssl')->plan(60);
 
 my $timers = <<'EOF';
         notify_timeout 2s;
@@ -37,8 +37,13 @@ my $timers = <<'EOF';
         poll_wait 300ms;
 EOF
 
+# whom one may ask to see, but not see
+
+my $map = 'map "$federation_kind $federation_sip_user" $ok '
+	. '{ default 1; "presence hidden@s.test" 0; }';
+
 my $g = Test::Nginx::Gateway->new($t, zone => '4m', sip => 'dialect=ocs',
-	federation => $timers);
+	stream => $map, federation => "$timers permit \$ok;");
 
 $g->start();
 
@@ -258,8 +263,10 @@ case('PB-10, SEC-18: who is not approved sees what one sees who is offline',
 
 	my ($v, $q, $z) = granted();
 	ask("$v", $q, 'unavailable');
+	$hub->settle_sip($xmpp);
 	$z->refresh();
-	is(strip($z->notify()->body(), $v), strip($pending->body(), $u),
+	is(strip($z->notify_line('closed')->body(), $v),
+		strip($pending->body(), $u),
 		'the same document');
 });
 
@@ -275,7 +282,9 @@ case('4.3: granted, and nothing is known', sub {
 	my ($u, $r, $w) = pending();
 	ask($u, $r, 'subscribed');
 	my $n = $w->notify();
-	is($n->line(), 'active', 'nothing has changed');
+	is($n->line(), 'active closed', 'nothing has changed');
+	$w->refresh();
+	is($w->notify()->line(), 'active', 'nor since');
 	my $second = $hub->watcher($u, from => "sip:$r", ocs => 1);
 	$second->subscribe();
 	is($second->notify()->line(), 'active closed', 'another device');
@@ -590,6 +599,16 @@ for (['broken', '<x', 'application/pidf+xml'],
 		is($hub->told($u), "available $r/0", 'presence');
 	});
 }
+
+case('4.2: a response whose document policy forbids', sub {
+	my ($u, $r) = ('curious@x.test', 'hidden@s.test');
+	my $p = $hub->presentity($r, answer => 0);
+	ask($u, $r, 'subscribe');
+	$p->subscription()->piggyback(fill(draft(''), $r), cseq => 1);
+	ok($hub->quiet(to => $u), 'XMPP is silent');
+	like((grep { /$r/ } $g->log())[-1], qr/^presence \S+ $r $u 403 /,
+		'and access_log tells');
+});
 
 case('4.2: unsubscribe ahead of such a response', sub {
 	my ($u, $r, $p) = watched(answer => 0);

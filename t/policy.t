@@ -54,6 +54,7 @@ EOF
         xmpp_domain *.wild.test server=127.0.0.1:%%PORT_8269%%;
         deny spam.wild.test *.spam.wild.test denied.test;
         permit $enabled $friend;
+        default deny;
 EOF
 
 $g->start(xmpp => { domains => ['x.test', 'third.test', 'a.wild.test'] });

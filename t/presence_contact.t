@@ -25,7 +25,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(10);
+	->has_daemon('openssl')->plan(12);
 my $d = $t->testdir();
 
 my $times = 'subscription_min 1s; notify_interval 50ms; poll_wait 200ms;';
@@ -49,8 +49,7 @@ streams();
 for my $domain (qw/ s.test o.test /) {
 	$c{$domain} = gone($domain);
 	$c{"online $domain"} = gone($domain, online => 1);
-	$c{"polled $domain"} = gone($domain);
-	$c{"back $domain"} = gone($domain);
+	$c{"late $domain"} = late($domain);
 	$c{"live $domain"} = granted($domain);
 }
 
@@ -68,6 +67,13 @@ for my $domain (qw/ s.test o.test /) {
 		my $w = watcher($c->{u}, $c->{r});
 		$w->subscribe();
 		is($hub->told($c->{u}), "subscribe $c->{r}", 'asked anew');
+	});
+
+	case("$domain: approved when he had gone", sub {
+		my $c = live($c{"late $domain"});
+		my $e = need($x->presence(15, to => $c->{u},
+			type => 'unsubscribe'));
+		is($e->attr('from'), $c->{r}, 'unsubscribe');
 	});
 
 	case("$domain: while the other direction goes on", sub {
@@ -97,9 +103,14 @@ for my $domain (qw/ s.test o.test /) {
 
 case('a restart', sub {
 	my $c = gone('o.test');
-	my $other = granted('s.test');
+	my $other = granted('o.test', accept => 'text/xml+msrtc.pidf');
+	is($other->{w}->refresh()->code(), 200, 'a dialog of one format');
+	$other->{w}->notify_line('msrtc:300:400');
 	$hub->settle();
 	restart();
+	ok($x->presence(undef, to => $other->{u}, type => 'probe'), 'probe');
+	ask($other->{u}, $other->{r}, undef, show => 'away');
+	$other->{w}->notify_line('msrtc:300:100');
 	my $e = $x->presence(15, to => $c->{u}, type => 'unsubscribe');
 	ok($e, 'unsubscribe');
 	cmp_ok(now() - $c->{time}, '>', 3.9, 'not ahead of time');
@@ -175,13 +186,13 @@ sub granted {
 		die 'not available' if $hub->told($u) ne "available $r/a";
 	}
 
-	my $w = $c->{w} = watcher($u, $r);
+	my $w = $c->{w} = watcher($u, $r, %a);
 	$w->subscribe();
 	$w->notify();
 	die "not asked\n" if $hub->told($u) ne "subscribe $r";
 	ask($u, $r, 'subscribed');
 	ask($u, $r, undef);
-	$w->notify_line(qr/open/);
+	$w->notify_line(qr/open|300/);
 
 	return $c;
 }
@@ -199,6 +210,24 @@ sub gone {
 		&& $hub->told($c->{u}) ne "unavailable $c->{r}";
 
 	return $c;
+}
+
+# approved after that
+
+sub late {
+	my ($domain) = @_;
+	my ($u, $r) = ("u$serial\@x.test", "r$serial\@$domain");
+	$serial++;
+
+	my $w = watcher($u, $r);
+	$w->subscribe();
+	$w->notify();
+	die "not asked\n" if $hub->told($u) ne "subscribe $r";
+	$w->unsubscribe();
+	$w->notify(undef, 'terminated');
+	ask($u, $r, 'subscribed');
+
+	return { u => $u, r => $r };
 }
 
 sub live {

@@ -483,7 +483,8 @@ ngx_fed_event_outcome(ngx_fed_event_t *ev, ngx_fed_outcome_t *outcome)
 
     case NGX_FED_ACCEPTED:
         count = NGX_FED_COUNT_ACCEPTED;
-        ev->status = (ev->source == fcf->sip && ev->kind == NGX_FED_MESSAGE)
+        ev->status = (ev->source == fcf->sip && ev->kind == NGX_FED_MESSAGE
+                      && !ev->ok)
                      ? fcf->message_status : 200;
 
         if (ev->kind == NGX_FED_MESSAGE) {

@@ -171,6 +171,7 @@ struct ngx_fed_event_s {
     unsigned                      chosen:1;  /* "default auto" let it pass */
     unsigned                      looked_up:1;   /* speaks is set */
     unsigned                      told:1;    /* the sender knows already */
+    unsigned                      ok:1;      /* success is 200, not 202 */
     unsigned                      confirm:1; /* he asks whether a message is
                                                 delivered */
     unsigned                      markable:1;    /* ... and displayed */

@@ -464,6 +464,7 @@ ngx_fed_roster_decided(ngx_fed_event_t *ev, ngx_fed_pair_t *pair,
         watch->asked = ngx_fed_seconds()
                        - (uint32_t) ngx_fed_in_seconds(fcf->subscription_min);
         ngx_fed_watch_due(fcf, watch, 0);
+        ngx_fed_roster_rest(fcf, watch);
 
     } else {
 

@@ -11,6 +11,9 @@
 #include "ngx_fed.h"
 
 
+#define NGX_FED_SESSIONS_SEEN    64      /* in one search */
+
+
 static void ngx_fed_session_insert(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
 
@@ -168,7 +171,7 @@ ngx_fed_session_texts(ngx_fed_session_t *session, ngx_str_t *texts)
 }
 
 
-/* This process waits for what makes the session a live one. */
+/* This process waits for what makes the session a live one, again. */
 
 void
 ngx_fed_session_wait(ngx_fed_conf_t *fcf, ngx_fed_session_t *session,
@@ -202,21 +205,40 @@ ngx_fed_session_used(ngx_fed_conf_t *fcf, ngx_fed_session_t *session)
 }
 
 
-/* Returns the one that was used least recently, or NULL. */
+/*
+ * Returns the one that was used least recently, or NULL.  One whose INVITE is
+ * not answered yet is none that can be spared: its message would only have to
+ * begin another one.
+ */
 
 ngx_fed_session_t *
-ngx_fed_session_oldest(ngx_fed_conf_t *fcf)
+ngx_fed_session_spare(ngx_fed_conf_t *fcf)
 {
+    ngx_uint_t           i;
+    ngx_queue_t         *q;
+    ngx_fed_session_t   *session;
     ngx_fed_sessions_t  *sessions;
 
     sessions = ngx_fed_zone_sessions(fcf);
 
-    if (ngx_queue_empty(&sessions->lru)) {
-        return NULL;
+    i = 0;
+
+    for (q = ngx_queue_head(&sessions->lru);
+         q != ngx_queue_sentinel(&sessions->lru) && i < NGX_FED_SESSIONS_SEEN;
+         q = ngx_queue_next(q))
+    {
+        session = ngx_queue_data(q, ngx_fed_session_t, queue);
+
+        if (session->state != NGX_FED_SESSION_INVITING
+            || !ngx_fed_session_waits(fcf, session))
+        {
+            return session;
+        }
+
+        i++;
     }
 
-    return ngx_queue_data(ngx_queue_head(&sessions->lru), ngx_fed_session_t,
-                          queue);
+    return NULL;
 }
 
 
@@ -225,18 +247,30 @@ ngx_fed_session_oldest(ngx_fed_conf_t *fcf)
 ngx_fed_session_t *
 ngx_fed_session_idle(ngx_fed_conf_t *fcf)
 {
+    ngx_queue_t        *lru;
     ngx_fed_session_t  *session;
 
-    session = ngx_fed_session_oldest(fcf);
+    lru = &ngx_fed_zone_sessions(fcf)->lru;
 
-    if (session == NULL
-        || (ngx_msec_int_t) (ngx_current_msec - session->used)
-           < (ngx_msec_int_t) fcf->session_timeout)
-    {
-        return NULL;
+    while (!ngx_queue_empty(lru)) {
+
+        session = ngx_queue_data(ngx_queue_head(lru), ngx_fed_session_t,
+                                 queue);
+
+        if ((ngx_msec_int_t) (ngx_current_msec - session->used)
+            < (ngx_msec_int_t) fcf->session_timeout)
+        {
+            return NULL;
+        }
+
+        if (!ngx_fed_session_waits(fcf, session)) {
+            return session;
+        }
+
+        ngx_fed_session_used(fcf, session);
     }
 
-    return session;
+    return NULL;
 }
 
 

@@ -18,6 +18,7 @@
 typedef enum {
     NGX_FED_SESSION_INVITING = 0,  /* a process waits for an answer */
     NGX_FED_SESSION_ACCEPTED,      /* a process waits for the ACK */
+    NGX_FED_SESSION_BUSY,          /* a process waits for an answer in it */
     NGX_FED_SESSION_LIVE
 } ngx_fed_session_e;
 
@@ -64,7 +65,7 @@ void ngx_fed_session_wait(ngx_fed_conf_t *fcf, ngx_fed_session_t *session,
 ngx_uint_t ngx_fed_session_waits(ngx_fed_conf_t *fcf,
     ngx_fed_session_t *session);
 void ngx_fed_session_used(ngx_fed_conf_t *fcf, ngx_fed_session_t *session);
-ngx_fed_session_t *ngx_fed_session_oldest(ngx_fed_conf_t *fcf);
+ngx_fed_session_t *ngx_fed_session_spare(ngx_fed_conf_t *fcf);
 ngx_fed_session_t *ngx_fed_session_idle(ngx_fed_conf_t *fcf);
 void ngx_fed_session_free(ngx_fed_conf_t *fcf, ngx_fed_session_t *session);
 

@@ -285,18 +285,17 @@ ngx_fed_variable_count(ngx_fed_conf_t *fcf, ngx_str_t rest, ngx_uint_t *n)
     ngx_fed_kind_e  kind;
     ngx_fed_leg_t  *source;
 
-    static ngx_str_t  subscription = ngx_string("subscription");
-    static ngx_str_t  presence = ngx_string("presence");
     static ngx_str_t  s2x = ngx_string("s2x");
     static ngx_str_t  x2s = ngx_string("x2s");
 
     kind = NGX_FED_MESSAGE;
 
-    if (ngx_fed_variable_skip(&rest, &subscription)) {
-        kind = NGX_FED_SUBSCRIPTION;
+    for (i = 0; i < NGX_FED_KINDS; i++) {
 
-    } else if (ngx_fed_variable_skip(&rest, &presence)) {
-        kind = NGX_FED_PRESENCE;
+        if (ngx_fed_variable_skip(&rest, &ngx_fed_variable_kinds[i])) {
+            kind = i;
+            break;
+        }
     }
 
     if (ngx_fed_variable_skip(&rest, &s2x)) {

@@ -72,7 +72,7 @@ ngx_sip_composing_init(ngx_sip_ctx_t *ctx)
 
         domain = (i < fcf->domains.nelts) ? domains[i] : fcf->any_sip;
 
-        if (domain == NULL || domain->leg == fcf->xmpp) {
+        if (domain->leg != fcf->sip) {
             continue;
         }
 

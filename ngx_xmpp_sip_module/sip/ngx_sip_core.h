@@ -639,6 +639,7 @@ ngx_uint_t ngx_sip_composing_is_refused(ngx_fed_event_t *ev);
 
 ngx_fed_key_t ngx_sip_unique(ngx_sip_ctx_t *ctx);
 u_char *ngx_sip_hex(u_char *dst, uint64_t n);
+ngx_fed_domain_t *ngx_sip_conn_domain(ngx_sip_conn_t *conn);
 ngx_sip_rows_t *ngx_sip_rows(ngx_sip_conn_t *conn);
 ngx_uint_t ngx_sip_is_us(ngx_sip_ctx_t *ctx, ngx_str_t *uri);
 ngx_fed_key_t ngx_sip_pair_key(ngx_sip_ctx_t *ctx, ngx_fed_address_t *from,

@@ -332,15 +332,33 @@ ngx_sip_unique(ngx_sip_ctx_t *ctx)
 }
 
 
-/* Returns the rows of the domain that a connection has proven it speaks for. */
+/*
+ * Returns the domain that a connection has proven it speaks for, or was dialled
+ * for, or NULL.
+ */
+
+ngx_fed_domain_t *
+ngx_sip_conn_domain(ngx_sip_conn_t *conn)
+{
+    if (conn->spoken_domain) {
+        return conn->spoken_domain;
+    }
+
+    return conn->peer ? conn->peer->domain : NULL;
+}
+
+
+/* Returns the rows of that domain. */
 
 ngx_sip_rows_t *
 ngx_sip_rows(ngx_sip_conn_t *conn)
 {
-    static ngx_sip_rows_t  none;
+    ngx_fed_domain_t       *domain;
+    static ngx_sip_rows_t   none;
 
-    return conn->spoken_domain
-           ? &conn->ctx->rows[conn->spoken_domain->dialect] : &none;
+    domain = ngx_sip_conn_domain(conn);
+
+    return domain ? &conn->ctx->rows[domain->dialect] : &none;
 }
 
 

@@ -736,7 +736,7 @@ ngx_sip_notifier_run(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id, uint64_t tag)
     ngx_int_t           rc;
     ngx_str_t           state;
     ngx_msec_t          now;
-    ngx_uint_t          granted, exempt, offline;
+    ngx_uint_t          granted, fresh, exempt, offline;
     ngx_fed_conf_t     *fcf;
     ngx_fed_watch_t    *watch;
     ngx_sip_client_t   *client;
@@ -802,6 +802,10 @@ ngx_sip_notifier_run(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id, uint64_t tag)
         goto nothing;
     }
 
+    /* of what was shown once, it is not said that it is not known any more */
+
+    fresh = (!granted || !dialog->active);
+
     exempt = (dialog->forced || granted != dialog->active);
     sent = dialog->sent;
 
@@ -823,8 +827,8 @@ ngx_sip_notifier_run(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id, uint64_t tag)
 
     if (rc == NGX_OK) {
         offline = ngx_sip_notifier_offline(ctx, &copy);
-        rc = ngx_sip_notifier_snapshot(client->pool, watch, dialog, offline,
-                                       &presence);
+        rc = ngx_sip_notifier_snapshot(client->pool, watch, dialog,
+                                       offline && fresh, &presence);
     }
 
     if (rc != NGX_OK) {
@@ -964,7 +968,8 @@ ngx_sip_notifier_offline(ngx_sip_ctx_t *ctx, ngx_sip_dialog_t *dialog)
 
 /*
  * Copies into the pool what a dialog is to show; nothing at all is no document
- * (RFC 8048, 6.2).  Returns NGX_ERROR if there is no memory.
+ * (RFC 8048, 6.2), or, with offline, that of a user who is.  Returns NGX_ERROR
+ * if there is no memory.
  */
 
 static ngx_int_t
@@ -984,11 +989,7 @@ ngx_sip_notifier_snapshot(ngx_pool_t *pool, ngx_fed_watch_t *watch,
 
     if (!known) {
 
-        /* of one who is let in, what was said before stays so */
-
-        if (offline
-            && (watch->state != NGX_FED_WATCH_GRANTED || dialog->cseq == 1))
-        {
+        if (offline) {
             ngx_sip_notifier_closed(presence);
         }
 

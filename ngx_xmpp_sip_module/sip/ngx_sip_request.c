@@ -112,11 +112,11 @@ ngx_sip_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 
     case NGX_SIP_OTHER_METHOD:
 
-        if (ngx_sip_hop(conn, msg) == NGX_OK) {
-            return;
+        if (ngx_sip_hop(conn, msg) != NGX_OK) {
+            ngx_sip_refuse_method(conn, msg, allow);
         }
 
-        /* fall through */
+        return;
 
     case NGX_SIP_INVITE:
     case NGX_SIP_BYE:

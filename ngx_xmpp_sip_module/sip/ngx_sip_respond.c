@@ -62,8 +62,8 @@ ngx_sip_respond(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_fed_key_t *key,
         p = ngx_cpymem(p, refusal->headers.data, refusal->headers.len);
     }
 
-    p = ngx_sip_diagnose(p, conn->ctx, conn->spoken_domain, refusal->status,
-                         &reason);
+    p = ngx_sip_diagnose(p, conn->ctx, ngx_sip_conn_domain(conn),
+                         refusal->status, &reason);
 
     p = ngx_cpymem(p, "Content-Length: 0" CRLF CRLF,
                    sizeof("Content-Length: 0" CRLF CRLF) - 1);

@@ -664,8 +664,9 @@ ngx_sip_subscriber_take(ngx_sip_notified_t *ntf, ngx_fed_dialog_t *dialog)
 
 
 /*
- * The first NOTIFY makes the dialog, with its route (RFC 6665, 4.4.1), and
- * without a target the user himself is one; the others may change the target.
+ * The first NOTIFY makes the dialog, with its route (RFC 6665, 4.4.1); what it
+ * lacks is that of the response, or the user himself is the target.  The others
+ * may change the target.
  */
 
 static ngx_int_t
@@ -682,7 +683,15 @@ ngx_sip_subscriber_retarget(ngx_sip_notified_t *ntf, ngx_fed_dialog_t *dialog)
     if (texts[NGX_FED_TEXT_TAG].len == 0) {
 
         if (target->len == 0) {
+            *target = texts[NGX_FED_TEXT_TARGET];
+        }
+
+        if (target->len == 0) {
             *target = ntf->remote->uri;
+        }
+
+        if (ntf->texts[NGX_FED_TEXT_ROUTES].len == 0) {
+            ntf->texts[NGX_FED_TEXT_ROUTES] = texts[NGX_FED_TEXT_ROUTES];
         }
 
         return ngx_fed_dialog_set_texts(fcf, dialog, ntf->texts);
@@ -1265,21 +1274,37 @@ ngx_sip_subscriber_handler(ngx_sip_client_t *client,
 }
 
 
-/* A 2xx says for how long, but not yes (RFC 6665, 4.1.2.1). */
+/*
+ * A 2xx says for how long, but not yes (RFC 6665, 4.1.2.1).  Where it may make
+ * the dialog, it has the route if the NOTIFY has none (RFC 3265, 3.1.4.4).
+ */
 
 static void
 ngx_sip_subscriber_accepted(ngx_sip_client_t *client, ngx_sip_msg_t *msg)
 {
-    uint32_t           n;
-    ngx_msec_t         expires;
-    ngx_fed_conf_t    *fcf;
-    ngx_sip_asked_t   *asked;
-    ngx_sip_header_t  *h;
-    ngx_fed_dialog_t  *dialog;
+    uint32_t                   n;
+    ngx_str_t                  texts[NGX_FED_TEXTS], routes;
+    ngx_msec_t                 expires;
+    ngx_fed_conf_t            *fcf;
+    ngx_sip_asked_t           *asked;
+    ngx_sip_header_t          *h;
+    ngx_fed_dialog_t          *dialog;
+    const ngx_sip_presence_t  *speaks;
 
     fcf = client->ctx->conf;
     asked = client->data;
     expires = 0;
+
+    ngx_str_null(&routes);
+
+    speaks = ngx_sip_dialects[client->domain->dialect]->presence;
+
+    if (msg && client->from && speaks->piggyback
+        && ngx_sip_dialog_routes(client->from, client->pool, msg, &routes)
+           != NGX_OK)
+    {
+        ngx_str_null(&routes);
+    }
 
     h = msg ? ngx_sip_header(msg, NGX_SIP_EXPIRES) : NULL;
 
@@ -1295,6 +1320,22 @@ ngx_sip_subscriber_accepted(ngx_sip_client_t *client, ngx_sip_msg_t *msg)
     if (dialog) {
         dialog->nonce = 0;
         dialog->retried = 0;
+
+        ngx_fed_dialog_texts(dialog, texts);
+
+        if (routes.len && texts[NGX_FED_TEXT_ROUTES].len == 0
+            && (texts[NGX_FED_TEXT_TAG].len == 0
+                || ngx_fed_str_equal(&texts[NGX_FED_TEXT_TAG], &msg->to.tag)))
+        {
+            texts[NGX_FED_TEXT_ROUTES] = routes;
+
+            if (texts[NGX_FED_TEXT_TARGET].len == 0) {
+                (void) ngx_sip_dialog_contact(msg,
+                                              &texts[NGX_FED_TEXT_TARGET]);
+            }
+
+            (void) ngx_fed_dialog_set_texts(fcf, dialog, texts);
+        }
 
         if (expires && !dialog->notified) {
             dialog->expires = expires;

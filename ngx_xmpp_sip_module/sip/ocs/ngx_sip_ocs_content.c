@@ -17,7 +17,10 @@ static ngx_int_t ngx_sip_ocs_text(ngx_sip_msg_t *msg, ngx_fed_event_t *ev,
 static ngx_int_t ngx_sip_ocs_from_html(ngx_fed_event_t *ev, ngx_str_t *text);
 
 
-/* Fills in an event from a MESSAGE within a session, or outside of one. */
+/*
+ * Fills in an event from a MESSAGE within a session, or outside of one.  All
+ * that its clients know of success is 200 (ocs-wire 2.3).
+ */
 
 ngx_int_t
 ngx_sip_ocs_read(ngx_sip_ctx_t *ctx, ngx_sip_msg_t *msg, ngx_fed_event_t *ev,
@@ -25,6 +28,8 @@ ngx_sip_ocs_read(ngx_sip_ctx_t *ctx, ngx_sip_msg_t *msg, ngx_fed_event_t *ev,
 {
     ngx_int_t  rc;
     ngx_str_t  text;
+
+    ev->ok = 1;
 
     rc = ngx_sip_ocs_text(msg, ev, &text);
 

@@ -56,6 +56,7 @@ static ngx_int_t ngx_sip_ocs_retry(ngx_sip_client_t *client,
     ngx_fed_outcome_t *outcome);
 static void ngx_sip_ocs_sent(ngx_sip_client_t *client,
     ngx_fed_outcome_t *outcome, ngx_sip_msg_t *msg);
+static void ngx_sip_ocs_settled(ngx_sip_ctx_t *ctx, ngx_sip_ocs_im_t *im);
 static ngx_uint_t ngx_sip_ocs_gone(ngx_fed_outcome_t *outcome);
 static void ngx_sip_ocs_wait(ngx_sip_ocs_im_t *im);
 static void ngx_sip_ocs_wait_handler(ngx_event_t *ev);
@@ -170,7 +171,9 @@ ngx_sip_ocs_send(ngx_sip_client_t *client)
         rc = ngx_sip_ocs_dialog(ctx, client->pool, session, &dialog);
 
         im->tag = session->tag;
+
         ngx_fed_session_used(fcf, session);
+        ngx_fed_session_wait(fcf, session, NGX_FED_SESSION_BUSY);
     }
 
     ngx_fed_zone_unlock(fcf);
@@ -208,9 +211,13 @@ ngx_sip_ocs_retry(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome)
 
     im = client->data;
 
-    if (im->tag == 0
-        || (outcome->result != NGX_FED_TIMEOUT && !ngx_sip_ocs_gone(outcome)))
-    {
+    if (im->tag == 0) {
+        return NGX_DECLINED;
+    }
+
+    ngx_sip_ocs_settled(client->ctx, im);
+
+    if (outcome->result != NGX_FED_TIMEOUT && !ngx_sip_ocs_gone(outcome)) {
         return NGX_DECLINED;
     }
 
@@ -227,6 +234,27 @@ ngx_sip_ocs_retry(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome)
     ngx_sip_ocs_send(client);
 
     return NGX_OK;
+}
+
+
+/* Nobody waits for the message any longer: it is another one's turn. */
+
+static void
+ngx_sip_ocs_settled(ngx_sip_ctx_t *ctx, ngx_sip_ocs_im_t *im)
+{
+    ngx_fed_session_t  *session;
+
+    ngx_fed_zone_lock(ctx->conf);
+
+    session = ngx_fed_session_find(ctx->conf, &im->id);
+
+    if (session && session->tag == im->tag
+        && session->state == NGX_FED_SESSION_BUSY)
+    {
+        session->state = NGX_FED_SESSION_LIVE;
+    }
+
+    ngx_fed_zone_unlock(ctx->conf);
 }
 
 
@@ -248,7 +276,7 @@ ngx_sip_ocs_sent(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome,
 }
 
 
-/* Another process, or their ACK, is about to make the session. */
+/* What another process does, or their ACK, is ahead of the message. */
 
 static void
 ngx_sip_ocs_wait(ngx_sip_ocs_im_t *im)
@@ -783,7 +811,9 @@ ngx_sip_ocs_establish(ngx_sip_ctx_t *ctx, ngx_sip_dialog_t *dialog,
         if (!ngx_fed_str_equal(&texts[NGX_FED_TEXT_CALL_ID], &msg->call_id)) {
             wanted = 0;
 
-        } else if (session->state == NGX_FED_SESSION_LIVE) {
+        } else if (session->state == NGX_FED_SESSION_LIVE
+                   || session->state == NGX_FED_SESSION_BUSY)
+        {
             wanted = ngx_fed_str_equal(&texts[NGX_FED_TEXT_TAG], &msg->to.tag);
 
         } else if (ngx_fed_session_set_texts(ctx->conf, session, dialog->texts)

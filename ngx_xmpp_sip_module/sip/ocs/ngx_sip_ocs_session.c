@@ -266,6 +266,7 @@ ngx_sip_ocs_admit(ngx_sip_ocs_request_t *rq)
     ngx_memzero(&refusal, sizeof(ngx_sip_refusal_t));
 
     refusal.status = (result == NGX_FED_REFUSED) ? 403 : 500;
+    refusal.reason = text;
 
     if (result == NGX_FED_RATE) {
         ngx_str_set(&refusal.headers, "Retry-After: 1" CRLF);
@@ -767,7 +768,7 @@ ngx_sip_ocs_ack(ngx_sip_ocs_request_t *rq)
 
     session = ngx_sip_ocs_find(rq);
 
-    if (session) {
+    if (session && session->state == NGX_FED_SESSION_ACCEPTED) {
         session->state = NGX_FED_SESSION_LIVE;
     }
 
@@ -862,7 +863,7 @@ ngx_sip_ocs_add(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id, ngx_str_t *texts,
         return session;
     }
 
-    session = ngx_fed_session_oldest(ctx->conf);
+    session = ngx_fed_session_spare(ctx->conf);
 
     if (session == NULL) {
         return NULL;

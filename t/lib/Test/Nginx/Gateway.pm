@@ -21,8 +21,8 @@ use Scalar::Util qw/weaken/;
 
 # Writes nginx.conf and makes the peers' certificates.  Arguments, each a piece
 # of configuration: federation, stream, main; xmpp and sip, parameters of the
-# two domain lines (home is s.test); listen, parameters of both "listen"; server,
-# for both servers.
+# two domain lines (home is s.test); dialect, of s.test; listen, parameters of
+# both "listen"; server, for both servers.
 
 sub new {
 	my ($class, $t, %args) = @_;
@@ -36,6 +36,9 @@ sub new {
 		srv => '_xmpp-server.s.test', uri => 'sip:x.test');
 	$ca->issue('x', cn => 'x.test', dns => 'x.test');
 	$ca->issue('s', cn => 's.test', dns => 's.test', uri => 'sip:s.test');
+
+	$ca->issue('edge', cn => 'edge.test', dns => 'edge.test')
+		if ($args{dialect} || '') eq 'ocs';
 
 	$self->write();
 
@@ -53,6 +56,9 @@ sub write {
 	my %a = (main => '', federation => '', stream => '', xmpp => '',
 		sip => '', listen => '', server => '', zone => '1m', %{$self->{args}}, %args);
 	$self->{args} = \%a;
+
+	my $dialect = !$a{dialect} ? '' : "dialect=$a{dialect}"
+		. ($a{dialect} eq 'ocs' ? ' name=edge.test' : '');
 
 	my $workers = $a{workers} || $ENV{TEST_NGINX_WORKERS} || 1;
 	my $reuse = $workers > 1 && !defined $a{reuseport} ? 'reuseport' : '';
@@ -90,7 +96,7 @@ stream {
         ssl_trusted_certificate $d/ca.crt;
 
         sip_domain s.test home server=127.0.0.1:%%PORT_8061%% name=s.test
-                   $a{sip};
+                   $dialect $a{sip};
         xmpp_domain x.test server=127.0.0.1:%%PORT_8269%% $a{xmpp};
 
         reconnect_delay 10ms 100ms;
@@ -115,13 +121,22 @@ stream {
 EOF
 }
 
-# Starts the peers' servers, with more arguments for them, and nginx.
+# Starts the peers' servers, with more arguments for them, and nginx.  In the
+# dialect "ocs" the server of s.test is an Edge, see Test::Nginx::Edge.
 
 sub start {
 	my ($self, %args) = @_;
 
 	$self->xmpp_server(%{$args{xmpp} || {}}) unless $args{no_xmpp};
-	$self->sip_server(%{$args{sip} || {}}) unless $args{no_sip};
+	if (($self->{args}{dialect} || '') eq 'ocs') {
+		require Test::Nginx::Edge;
+		$self->{edge} = Test::Nginx::Edge->new($self,
+			%{$args{edge} || {}});
+		$self->{s} = $self->{edge}->server();
+
+	} elsif (!$args{no_sip}) {
+		$self->sip_server(%{$args{sip} || {}});
+	}
 
 	$self->{t}->run();
 

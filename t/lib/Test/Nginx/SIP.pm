@@ -446,7 +446,9 @@ sub _message {
 	push @{$self->{messages}}, $m;
 
 	if ($m->is_response()) {
-		push @{$self->{responses}}, $m;
+		my $hook = $self->{server} && $self->{server}{on_response};
+		push @{$self->{responses}}, $m
+			unless $hook && $hook->($m, $self);
 		return;
 	}
 
@@ -469,7 +471,7 @@ sub auto_answer {
 
 	$auto = $self->{auto} unless defined $auto;
 	return unless defined $auto;
-	return if $m->method() eq 'ACK';
+	return if $m->method() eq 'ACK' && ref $auto ne 'CODE';
 
 	my ($code, @more);
 
