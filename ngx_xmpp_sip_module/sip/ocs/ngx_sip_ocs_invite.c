@@ -820,7 +820,8 @@ ngx_sip_ocs_accepted_dialog(ngx_sip_conn_t *conn, ngx_sip_client_t *client,
 
     client->cseq = dialog->cseq;
     client->name = dialog->remote->domain;
-    client->domain = ngx_fed_domain_find(conn->ctx->conf, &client->name);
+    client->domain = ngx_fed_domain_find(conn->ctx->conf, &client->name,
+                                         &ngx_sip_leg);
 
     return NGX_OK;
 }
