@@ -850,7 +850,6 @@ ngx_sip_users_route(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
         }
 
         refusal->status = 404;
-        refusal->reason = "Domain Is Not Federated";
         return NGX_DECLINED;
     }
 
