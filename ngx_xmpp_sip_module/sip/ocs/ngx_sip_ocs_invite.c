@@ -692,8 +692,9 @@ ngx_sip_ocs_invited(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome,
 
 
 /*
- * Logs why there is no session, with what an Edge lets pass of the reason
- * (ocs-wire 2.6).  That a user is not there is no matter of administrators.
+ * Logs which answer was that there is no session, with what an Edge lets pass
+ * of the reason (ocs-wire 2.6); what else there may be is logged already.  That
+ * a user is not there is no matter of administrators.
  */
 
 static void
@@ -704,6 +705,10 @@ ngx_sip_ocs_refused(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome,
     ngx_str_t          why;
     ngx_uint_t         i, level;
     ngx_sip_header_t  *h;
+
+    if (outcome->result != NGX_FED_SIP_STATUS) {
+        return;
+    }
 
     why = outcome->text;
     level = ngx_fed_error_reveals(outcome) ? NGX_LOG_INFO : NGX_LOG_WARN;
@@ -719,8 +724,7 @@ ngx_sip_ocs_refused(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome,
     }
 
     ngx_log_error(level, client->ctx->conf->log, 0,
-                  "INVITE to a user of \"%V\" failed: %V %ui %V",
-                  &client->name, ngx_fed_error_result_name(outcome->result),
+                  "INVITE to a user of \"%V\" failed: %ui %V", &client->name,
                   outcome->status, &why);
 }
 
