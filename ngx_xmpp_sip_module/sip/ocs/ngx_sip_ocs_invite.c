@@ -392,8 +392,8 @@ ngx_sip_ocs_call(ngx_sip_ocs_im_t *im)
         ngx_destroy_pool(client->pool);
 
         ngx_log_error(NGX_LOG_ERR, ctx->conf->log, 0,
-                      "no room for an IM session with a user of \"%V\": "
-                      "federation zone is full", &im->client->name);
+                      "no room for an IM session with a user of \"%V\", see "
+                      "\"zone\" and \"sessions\"", &im->client->name);
 
         ngx_sip_client_fail(im->client, NGX_FED_QUEUE_FULL,
                             "too many IM sessions");
