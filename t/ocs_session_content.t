@@ -26,7 +26,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(40);
+	->has_daemon('openssl')->plan(41);
 
 my $g = Test::Nginx::Gateway->new($t, dialect => 'ocs');
 
@@ -116,6 +116,18 @@ for my $file (qw/ rtf gif ink msmsgsinvite /) {
 		is($edge->told($u), "$r $u: one", 'text');
 	});
 }
+
+# SP-23
+
+case('an encoding', sub {
+	my ($client, $r, $u) = user();
+	my $s = $client->start($u);
+
+	my $a = $s->transact('message-plain', text => 'x', encoding => 'gzip');
+	is($a->code(), 415, 'MESSAGE');
+	is($a->header('Accept-Encoding'), 'identity', 'Accept-Encoding');
+	ok($edge->quiet($u), 'nothing to XMPP');
+});
 
 # RFC 3994, which no client of Microsoft's sends
 

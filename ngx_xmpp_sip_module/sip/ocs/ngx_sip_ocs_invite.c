@@ -396,8 +396,8 @@ ngx_sip_ocs_call(ngx_sip_ocs_im_t *im)
         ngx_destroy_pool(client->pool);
 
         ngx_log_error(NGX_LOG_ERR, ctx->conf->log, 0,
-                      "no room for an IM session with a user of \"%V\": "
-                      "federation zone is full", &im->client->name);
+                      "no room for an IM session with a user of \"%V\", see "
+                      "\"zone\" and \"sessions\"", &im->client->name);
 
         ngx_sip_client_fail(im->client, NGX_FED_QUEUE_FULL,
                             "too many IM sessions");
@@ -696,8 +696,9 @@ ngx_sip_ocs_invited(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome,
 
 
 /*
- * Logs why there is no session, with what an Edge lets pass of the reason
- * (ocs-wire 2.6).  That a user is not there is no matter of administrators.
+ * Logs which answer was that there is no session, with what an Edge lets pass
+ * of the reason (ocs-wire 2.6); what else there may be is logged already.  That
+ * a user is not there is no matter of administrators.
  */
 
 static void
@@ -708,6 +709,10 @@ ngx_sip_ocs_refused(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome,
     ngx_str_t          why;
     ngx_uint_t         i, level;
     ngx_sip_header_t  *h;
+
+    if (outcome->result != NGX_FED_SIP_STATUS) {
+        return;
+    }
 
     why = outcome->text;
     level = ngx_fed_error_reveals(outcome) ? NGX_LOG_INFO : NGX_LOG_WARN;
@@ -723,8 +728,7 @@ ngx_sip_ocs_refused(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome,
     }
 
     ngx_log_error(level, client->ctx->conf->log, 0,
-                  "INVITE to a user of \"%V\" failed: %V %ui %V",
-                  &client->name, ngx_fed_error_result_name(outcome->result),
+                  "INVITE to a user of \"%V\" failed: %ui %V", &client->name,
                   outcome->status, &why);
 }
 

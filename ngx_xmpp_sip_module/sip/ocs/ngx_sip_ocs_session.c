@@ -391,8 +391,8 @@ ngx_sip_ocs_begin(ngx_sip_ocs_request_t *rq, ngx_sip_refusal_t *refusal)
     }
 
     ngx_log_error(NGX_LOG_ERR, rq->conn->link->log, 0,
-                  "no room for an IM session of a user of \"%V\": federation "
-                  "zone is full", &rq->ev->from.domain);
+                  "no room for an IM session of a user of \"%V\", see "
+                  "\"zone\" and \"sessions\"", &rq->ev->from.domain);
 
     refusal->status = 500;
     ngx_str_set(&refusal->headers, NGX_SIP_OCS_RETRY_AFTER);
