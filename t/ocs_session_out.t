@@ -202,6 +202,8 @@ for ([486, 'recipient-unavailable'], [480, 'recipient-unavailable'],
 		ok($s->acked(), 'ACK');
 		is($edge->told($u), "$r $u error m$_ $condition", "error $_")
 			for 1 .. 3;
+		like($t->read_file('error.log'), qr/\QINVITE to a user of "s.test" \E
+			failed:\ sip\ status\ $status\ 1034;reason="x"/x, 'log');
 		ok(!$client->message(0), 'no MESSAGE');
 
 		# the next one is another attempt

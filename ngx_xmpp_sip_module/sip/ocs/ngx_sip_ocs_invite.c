@@ -70,6 +70,8 @@ static ngx_int_t ngx_sip_ocs_invitation_text(ngx_sip_ocs_invite_t *invite,
 static void ngx_sip_ocs_invite_handler(ngx_event_t *ev);
 static void ngx_sip_ocs_invited(ngx_sip_client_t *client,
     ngx_fed_outcome_t *outcome, ngx_sip_msg_t *msg);
+static void ngx_sip_ocs_refused(ngx_sip_client_t *client,
+    ngx_fed_outcome_t *outcome, ngx_sip_msg_t *msg);
 static ngx_int_t ngx_sip_ocs_accepted_dialog(ngx_sip_conn_t *conn,
     ngx_sip_client_t *client, ngx_sip_msg_t *msg, ngx_sip_dialog_t *dialog);
 static ngx_uint_t ngx_sip_ocs_establish(ngx_sip_ctx_t *ctx,
@@ -156,6 +158,10 @@ ngx_sip_ocs_send(ngx_sip_client_t *client)
     fcf = ctx->conf;
 
     rc = NGX_DECLINED;
+
+    /* that of waiting for its turn; a session has a deadline of its own */
+
+    ngx_fed_timers_del(&ctx->timer_f, &client->timer);
 
     ngx_fed_zone_lock(fcf);
 
@@ -683,7 +689,43 @@ ngx_sip_ocs_invited(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome,
         return;
     }
 
+    ngx_sip_ocs_refused(client, outcome, msg);
+
     ngx_sip_client_pair_fail(im->client, outcome);
+}
+
+
+/*
+ * Logs why there is no session, with what an Edge lets pass of the reason
+ * (ocs-wire 2.6).  That a user is not there is no matter of administrators.
+ */
+
+static void
+ngx_sip_ocs_refused(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome,
+    ngx_sip_msg_t *msg)
+{
+    u_char             buf[NGX_SIP_REASON_LEN];
+    ngx_str_t          why;
+    ngx_uint_t         i, level;
+    ngx_sip_header_t  *h;
+
+    why = outcome->text;
+    level = ngx_fed_error_reveals(outcome) ? NGX_LOG_INFO : NGX_LOG_WARN;
+
+    for (i = 1; msg && i <= msg->nheaders; i++) {
+        h = &msg->headers[i];
+
+        if (ngx_sip_is(&h->name, "ms-diagnostics-public")) {
+            why.data = buf;
+            why.len = ngx_fed_text_line(buf, h->value.data, h->value.len,
+                                        sizeof(buf));
+        }
+    }
+
+    ngx_log_error(level, client->ctx->conf->log, 0,
+                  "INVITE to a user of \"%V\" failed: %V %ui %V",
+                  &client->name, ngx_fed_error_result_name(outcome->result),
+                  outcome->status, &why);
 }
 
 
@@ -778,7 +820,8 @@ ngx_sip_ocs_accepted_dialog(ngx_sip_conn_t *conn, ngx_sip_client_t *client,
 
     client->cseq = dialog->cseq;
     client->name = dialog->remote->domain;
-    client->domain = ngx_fed_domain_find(conn->ctx->conf, &client->name);
+    client->domain = ngx_fed_domain_find(conn->ctx->conf, &client->name,
+                                         &ngx_sip_leg);
 
     return NGX_OK;
 }
