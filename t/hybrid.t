@@ -27,11 +27,11 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl stream_map socket_ssl/)
-	->has_daemon('openssl')->plan(16);
+	->has_daemon('openssl')->plan(17);
 
 my @names = map { "$_.test" } qw/ both xonly sonly neither sdot xdot dots fail
 	cold cold1 cold2 cold3 sfail xfail slow wait flap live stale speaks
-	forged queue late late1 partner xpartner /;
+	forged queue late late1 again partner xpartner /;
 
 my $xport = port(8281);
 my $sport = port(8282);
@@ -62,6 +62,7 @@ my $dns = Test::Nginx::DNS->new($t, {
 	over_sip('speaks') => $ssrv, 'speaks.test' => { A => '127.0.0.3' },
 	over_xmpp('forged') => $xsrv, over_sip('forged') => $ssrv,
 	over_xmpp('cold') => $xsrv,
+	over_xmpp('again') => $xsrv,
 	over_xmpp('queue') => 'DROP', over_sip('queue') => 'DROP',
 	over_xmpp('partner') => $xsrv, over_sip('partner') => $ssrv,
 	over_xmpp('xpartner') => $xsrv, over_sip('xpartner') => $ssrv,
@@ -93,6 +94,7 @@ EOF
         deny spam.test;
 
         default auto prefer=$prefer;
+        state %%TESTDIR%%/state interval=50ms;
 
         auto_idle 4s;
         auto_valid 100ms 1s;
@@ -438,6 +440,27 @@ case('DNS fails later', sub {
 	is(code('kept@s.test', 'kept@stale.test'), 202, 'conversation');
 });
 
+# after a restart nothing is known of DNS, but watches are, and go on
+
+case('a restart without DNS', sub {
+	my $r = subscribe('live@s.test', 'live@again.test');
+	is($r->code(), 200, 'SUBSCRIBE');
+
+	ok(poll(sub { -s $g->{t}->testdir() . '/state/state' }), 'state');
+	undef $c;
+	Test::Nginx::Peers::stop($g->{t});
+
+	$dns->add(over_xmpp('again') => 'SERVFAIL',
+		over_sip('again') => 'SERVFAIL');
+
+	$g->{t}->run();
+	$c = $g->sip();
+
+	is(refresh($r)->code(), 200, 'refresh');
+	isnt(sip('again.test'), 202, 'others');
+	like(sip('again.test'), qr/^504 DNS/, 'others wait for DNS');
+});
+
 undef $c;
 undef $_ for $xs, $h, $ss;
 
@@ -488,7 +511,9 @@ sub subscribe {
 
 sub refresh {
 	my ($r) = @_;
-	return $c->transact('SUBSCRIBE', 'sip:live@live.test',
+	my ($uri) = $r->header('To') =~ /<([^>]+)>/;
+
+	return $c->transact('SUBSCRIBE', $uri,
 		From => $r->header('From'), To => $r->header('To'),
 		call_id => $r->call_id(), cseq => 100000 + ++$serial,
 		headers => ['Event: presence', 'Expires: 600']);
