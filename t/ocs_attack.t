@@ -25,7 +25,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(3);
+	->has_daemon('openssl')->plan(5);
 
 my $g = Test::Nginx::Gateway->new($t, dialect => 'ocs', federation => <<'EOF_');
         transaction_timeout 2s;
@@ -62,6 +62,35 @@ case('a text that waited for its turn waits for a session', sub {
 	$n->accept();
 	is($n->heard(), 'two', 'the text');
 	ok($edge->quiet($u), 'no error');
+});
+
+# a 200 that makes no dialog is the end of the INVITE, and of nothing else
+
+case('200 with a Contact that is of no use', sub {
+	my ($client, $r, $u) = user(answer => 0);
+
+	$xmpp->send(chat("$u/res", $r, 'one', id => 'm1'));
+	$client->session()->accept(contact => '<mailto:r@s.test>');
+	is($edge->told($u, 3), "$r $u error m1 internal-server-error", 'error');
+
+	$client->set(answer => 200);
+	$xmpp->send(chat("$u/res", $r, 'two', id => 'm2'));
+	is($client->session(3)->heard(), 'two', 'the next one crosses');
+	ok($edge->quiet($u), 'no error');
+});
+
+# that there is a session counts, not how it was learnt
+
+case('200 with another CSeq', sub {
+	my ($client, $r, $u) = user(answer => 0);
+
+	$xmpp->send(chat("$u/res", $r, 'one', id => 'm1'));
+	my $s = $client->session();
+	$edge->set(silent => 1);
+	$s->accept(cseq => 7);
+	is($s->heard(3), 'one', 'text');
+	ok($edge->quiet($u), 'no error');
+	$edge->set(silent => 0)->forgive();
 });
 
 is($edge->wrong(), '', 'dialogs are as they should be');
