@@ -25,7 +25,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(5);
+	->has_daemon('openssl')->plan(6);
 
 my $g = Test::Nginx::Gateway->new($t, dialect => 'ocs', federation => <<'EOF_');
         transaction_timeout 2s;
@@ -91,6 +91,32 @@ case('200 with another CSeq', sub {
 	is($s->heard(3), 'one', 'text');
 	ok($edge->quiet($u), 'no error');
 	$edge->set(silent => 0)->forgive();
+});
+
+# who calls without end, and never answers BYE
+
+case('INVITEs of one user, one after another', sub {
+	my ($client, $r, $u) = user(bye => 0);
+	my $from = Test::Nginx::Peers::now();
+	my $last;
+
+	for (1 .. 1500) {
+		$last = $client->invite($u);
+		Test::Nginx::Peers::pump(0) if $_ % 50 == 0;
+	}
+
+	is($last->answer(10)->code(), 200, 'the last one is accepted');
+	$last->ack();
+
+	my $byes = grep { $_->method() eq 'BYE'
+		&& $_->address('To') eq "sip:$r" } $edge->server()->seen();
+	my $s = Test::Nginx::Peers::now() - $from;
+
+	cmp_ok($byes, '>', 500, 'BYE');
+	cmp_ok($byes, '<=', 1024 * (1 + int($s / 2)), 'not too many at a time');
+
+	is($last->say('text'), 200, 'the session is one');
+	is($edge->told($u), "$r $u: text", 'text');
 });
 
 is($edge->wrong(), '', 'dialogs are as they should be');

@@ -18,6 +18,7 @@
 #define NGX_SIP_OCS_WARNING                                                   \
     "Warning: 304 %V \"Media type not available\"" CRLF
 #define NGX_SIP_OCS_EXPIRED_MAX  64      /* in one turn */
+#define NGX_SIP_OCS_ENDING_MAX   1024    /* at a time */
 
 
 /* a request being looked at */
@@ -968,12 +969,23 @@ ngx_sip_ocs_dialog(ngx_sip_ctx_t *ctx, ngx_pool_t *pool,
 }
 
 
-/* Sends what ngx_sip_ocs_ending() made. */
+/*
+ * Sends what ngx_sip_ocs_ending() made, unless too many wait for an answer: who
+ * begins sessions without end, and answers nothing, hears of an end when he
+ * uses them.
+ */
 
 void
 ngx_sip_ocs_bye(ngx_sip_client_t *bye)
 {
     ngx_str_t  none;
+
+    if (bye->ctx->nending == NGX_SIP_OCS_ENDING_MAX) {
+        ngx_destroy_pool(bye->pool);
+        return;
+    }
+
+    bye->ctx->nending++;
 
     ngx_str_null(&none);
 
@@ -987,6 +999,8 @@ void
 ngx_sip_ocs_ended(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome,
     ngx_sip_msg_t *msg)
 {
+    client->ctx->nending--;
+
     ngx_log_debug2(NGX_LOG_DEBUG_STREAM, client->ctx->conf->log, 0,
                    "sip session with \"%V\" ended: %ui", &client->name,
                    outcome->status);
