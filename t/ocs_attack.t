@@ -25,14 +25,18 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(6);
+	->has_daemon('openssl')->plan(7);
 
 my $g = Test::Nginx::Gateway->new($t, dialect => 'ocs', federation => <<'EOF_');
         transaction_timeout 2s;
         trying_timeout 200ms;
         confirm_timeout 500ms;
         invite_timeout 6s;
+        sessions 8;
+        xmpp_domain y.test server=127.0.0.1:%%PORT_8069%%;
 EOF_
+
+$g->{ca}->issue('y', cn => 'y.test', dns => 'y.test');
 
 $g->start();
 
@@ -117,6 +121,29 @@ case('INVITEs of one user, one after another', sub {
 
 	is($last->say('text'), 200, 'the session is one');
 	is($edge->told($u), "$r $u: text", 'text');
+});
+
+# half of the sessions is what a domain may have at the expense of others
+
+case('a domain that begins more sessions than there may be', sub {
+	my @users = map { [user()] } 1 .. 2;
+	my @s = map { $_->[0]->start($_->[2]) } @users;
+
+	$edge->set(peer_domains => ['y.test']);
+
+	my $y = $g->xmpp(from => 'y.test', $g->{ca}->ssl('y'));
+	my @theirs = map { [user()] } 1 .. 12;
+
+	for (@theirs) {
+		my ($client, $r) = @$_;
+		$y->send(chat("v\@y.test/res", $r, 'hello'));
+		is($client->heard(), 'hello', "to $r");
+	}
+
+	ok(!$_->{ended}, 'no BYE') for @s;
+	is($_->say('still here'), 200, 'a session of another domain') for @s;
+	is($edge->told($_->[2]), "$_->[1] $_->[2]: still here", 'text')
+		for @users;
 });
 
 is($edge->wrong(), '', 'dialogs are as they should be');

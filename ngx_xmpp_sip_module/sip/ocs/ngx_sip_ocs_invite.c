@@ -487,7 +487,7 @@ ngx_sip_ocs_invitation(ngx_sip_ocs_invite_t *invite, ngx_sip_dialog_t *dialog)
     exists = (ngx_fed_session_find(ctx->conf, &invite->id) != NULL);
 
     bye = NULL;
-    session = exists ? NULL : ngx_sip_ocs_add(ctx, &invite->id, texts, &bye);
+    session = exists ? NULL : ngx_sip_ocs_add(ev, &invite->id, texts, &bye);
 
     if (session) {
         session->tag = invite->tag;
