@@ -1749,8 +1749,19 @@ ngx_xmpp_sip_verification(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_fed_conf_t *fcf = conf;
 
-    u_char     *p, *last, *colon;
-    ngx_str_t  *value, *row;
+    u_char      *p, *last, *colon;
+    ngx_str_t   *value, *row;
+    ngx_uint_t   i;
+
+    /* those that SIP itself needs, and their short names (RFC 3261, 7.3.3) */
+
+    static const char  *own[] = {
+        "Via", "v", "From", "f", "To", "t", "Call-ID", "i", "CSeq",
+        "Max-Forwards", "Route", "Record-Route", "Contact", "m",
+        "Content-Length", "l", "Content-Type", "c", "Content-Encoding", "e",
+        "Content-Disposition", "Require", "Proxy-Require", "Event", "o",
+        "Subscription-State", "Expires", NULL
+    };
 
     row = &fcf->ocs_verification;
 
@@ -1778,6 +1789,19 @@ ngx_xmpp_sip_verification(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             if (*p != '-' && (*p < '0' || *p > '9')) {
                 goto invalid;
             }
+        }
+    }
+
+    for (i = 0; own[i]; i++) {
+        if (ngx_strlen(own[i]) == (size_t) (colon - value[1].data)
+            && ngx_strncasecmp(value[1].data, (u_char *) own[i],
+                               colon - value[1].data)
+               == 0)
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "header field \"%V\" is one of SIP itself",
+                               &value[1]);
+            return NGX_CONF_ERROR;
         }
     }
 

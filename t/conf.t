@@ -218,6 +218,9 @@ my @bad = (
 		qr/"tls=optional": SIP has no optional TLS/],
 	['tls=off on SIP found by SRV', fed("$zone sip_domain s.test home tls=off;"),
 		qr/"tls=off" needs "server="/],
+	['tls=off with an Edge', fed("$zone sip_domain s.test home "
+		. 'server=127.0.0.1 dialect=ocs tls=off;'),
+		qr/"dialect=ocs" needs TLS, which "tls=off" forbids/],
 	['auth=', fed("$zone $home xmpp_domain x.test auth=none;"),
 		qr/"auth=none": it must be "any", "external" or "dialback"/],
 	['dialect=', fed("$zone sip_domain s.test home dialect=foo;"),
@@ -320,6 +323,9 @@ my @bad = (
 	(map { ["ocs_verification $_", fed("$zone $home ocs_verification $_;"),
 		qr/invalid header field ".*", it must be as "name: value"/] }
 		'on', '": x"', '"a b: x"', '"a:"', '"a: "', "\"a: \xc3\xa9\""),
+	(map { ["ocs_verification $_", fed("$zone $home ocs_verification $_;"),
+		qr/header field ".*" is one of SIP itself/] }
+		'"content-length: 0"', '"l: 0"', '"Via: SIP/2.0/TLS a"'),
 	(map { ["$_->[0] $_->[1]", fed("$zone $home $_->[0] $_->[1];"),
 		qr/invalid value "$_->[1]"/] } ['ocs_record_route', 'both'],
 		['ocs_contact', 'ip'], ['ocs_negotiate', '501'],

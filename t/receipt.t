@@ -24,7 +24,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(147);
+	->has_daemon('openssl')->plan(149);
 my $d = $t->testdir();
 
 my $g = Test::Nginx::Gateway->new($t, zone => '4m', stream => <<"EOF",
@@ -276,6 +276,11 @@ is($e->text('body'), 'hi', 'wrapped - body');
 is(seen($e), 'thread body request', 'wrapped - children');
 ok($e->child('request', $ns), 'wrapped - request');
 like($e->attr('id'), qr/./, 'wrapped - id');
+
+# the id that his own message has over there is none of his notifications
+
+is(notify($e->attr('id'), 'delivered')->code(), 200, 'id of the other side');
+ok(no_stanza(), 'id of the other side - no stanza');
 
 # RCP-09
 

@@ -751,6 +751,15 @@ ngx_fed_domain_finish(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
         return NGX_CONF_ERROR;
     }
 
+    if (domain->tls == NGX_FED_TLS_OFF
+        && domain->dialect == NGX_FED_DIALECT_OCS)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"dialect=ocs\" needs TLS, which \"tls=off\" "
+                           "forbids");
+        return NGX_CONF_ERROR;
+    }
+
     ngx_conf_init_uint_value(domain->tls, NGX_FED_TLS_REQUIRED);
     ngx_conf_init_uint_value(domain->auth, NGX_FED_AUTH_ANY);
     ngx_conf_init_uint_value(domain->dialect, NGX_FED_DIALECT_SIMPLE);

@@ -99,12 +99,31 @@ ngx_fed_session_find(ngx_fed_conf_t *fcf, ngx_fed_key_t *id)
 
 
 /*
+ * Names whose share of the sessions one of these users is: that of the domain
+ * that is not at home.
+ */
+
+uint64_t
+ngx_fed_session_partner(ngx_fed_conf_t *fcf, ngx_fed_event_t *ev)
+{
+    ngx_str_t  *name;
+
+    static ngx_str_t  user = ngx_string("/session");
+
+    name = ev->from_domain->home ? &ev->to.domain : &ev->from.domain;
+
+    return ngx_fed_watch_hash(fcf, &user, name);
+}
+
+
+/*
  * Adds a session, of a pair that has none, with NGX_FED_TEXTS texts.  Returns
  * NULL if the zone is full or the limit reached.
  */
 
 ngx_fed_session_t *
-ngx_fed_session_add(ngx_fed_conf_t *fcf, ngx_fed_key_t *id, ngx_str_t *texts)
+ngx_fed_session_add(ngx_fed_conf_t *fcf, ngx_fed_key_t *id, uint64_t partner,
+    ngx_str_t *texts)
 {
     ngx_fed_session_t   *session;
     ngx_fed_sessions_t  *sessions;
@@ -129,7 +148,10 @@ ngx_fed_session_add(ngx_fed_conf_t *fcf, ngx_fed_key_t *id, ngx_str_t *texts)
 
     session->node.key = id->lo;
     session->id = id->hi;
+    session->partner = partner;
     session->used = ngx_current_msec;
+
+    ngx_fed_tally_add(fcf, partner, 1);
 
     ngx_rbtree_insert(&sessions->tree, &session->node);
     ngx_queue_insert_tail(&sessions->lru, &session->queue);
@@ -222,19 +244,21 @@ ngx_fed_session_retire(ngx_fed_conf_t *fcf, ngx_fed_session_t *session)
 /*
  * Returns the one that was used least recently, or NULL.  One whose INVITE is
  * not answered yet is none that can be spared: its message would only have to
- * begin another one.
+ * begin another one.  A partner that has more than half of all takes the place
+ * of none but its own.
  */
 
 ngx_fed_session_t *
-ngx_fed_session_spare(ngx_fed_conf_t *fcf)
+ngx_fed_session_spare(ngx_fed_conf_t *fcf, uint64_t partner)
 {
-    ngx_uint_t           i;
+    ngx_uint_t           i, own;
     ngx_queue_t         *q;
     ngx_fed_session_t   *session;
     ngx_fed_sessions_t  *sessions;
 
     sessions = ngx_fed_zone_sessions(fcf);
 
+    own = (ngx_fed_tally(fcf, partner) > sessions->n / 2);
     i = 0;
 
     for (q = ngx_queue_head(&sessions->lru);
@@ -243,8 +267,9 @@ ngx_fed_session_spare(ngx_fed_conf_t *fcf)
     {
         session = ngx_queue_data(q, ngx_fed_session_t, queue);
 
-        if (session->state != NGX_FED_SESSION_INVITING
-            || !ngx_fed_session_waits(fcf, session))
+        if ((!own || session->partner == partner)
+            && (session->state != NGX_FED_SESSION_INVITING
+                || !ngx_fed_session_waits(fcf, session)))
         {
             return session;
         }
@@ -297,6 +322,8 @@ ngx_fed_session_free(ngx_fed_conf_t *fcf, ngx_fed_session_t *session)
 
     ngx_rbtree_delete(&sessions->tree, &session->node);
     ngx_queue_remove(&session->queue);
+
+    ngx_fed_tally_add(fcf, session->partner, -1);
 
     ngx_fed_zone_free(fcf, session->text);
     ngx_fed_zone_free(fcf, session);

@@ -28,6 +28,7 @@ typedef struct {
     ngx_queue_t                   queue;     /* least recently used first */
     uint64_t                      id;        /* the second half */
     uint64_t                      tag;       /* ours */
+    uint64_t                      partner;   /* see ngx_fed_session_partner() */
     u_char                       *text;
     ngx_msec_t                    used;
     uint32_t                      cseq;      /* ours */
@@ -55,8 +56,9 @@ void ngx_fed_sessions_init(ngx_fed_sessions_t *sessions);
 
 ngx_fed_session_t *ngx_fed_session_find(ngx_fed_conf_t *fcf,
     ngx_fed_key_t *id);
+uint64_t ngx_fed_session_partner(ngx_fed_conf_t *fcf, ngx_fed_event_t *ev);
 ngx_fed_session_t *ngx_fed_session_add(ngx_fed_conf_t *fcf, ngx_fed_key_t *id,
-    ngx_str_t *texts);
+    uint64_t partner, ngx_str_t *texts);
 ngx_int_t ngx_fed_session_set_texts(ngx_fed_conf_t *fcf,
     ngx_fed_session_t *session, ngx_str_t *texts);
 void ngx_fed_session_texts(ngx_fed_session_t *session, ngx_str_t *texts);
@@ -66,7 +68,8 @@ ngx_uint_t ngx_fed_session_waits(ngx_fed_conf_t *fcf,
     ngx_fed_session_t *session);
 void ngx_fed_session_used(ngx_fed_conf_t *fcf, ngx_fed_session_t *session);
 void ngx_fed_session_retire(ngx_fed_conf_t *fcf, ngx_fed_session_t *session);
-ngx_fed_session_t *ngx_fed_session_spare(ngx_fed_conf_t *fcf);
+ngx_fed_session_t *ngx_fed_session_spare(ngx_fed_conf_t *fcf,
+    uint64_t partner);
 ngx_fed_session_t *ngx_fed_session_idle(ngx_fed_conf_t *fcf);
 void ngx_fed_session_free(ngx_fed_conf_t *fcf, ngx_fed_session_t *session);
 

@@ -15,13 +15,10 @@
 #define NGX_FED_WATCH_BLOCK  128
 
 
-static uint64_t ngx_fed_watch_hash(ngx_fed_conf_t *fcf, ngx_str_t *user,
-    ngx_str_t *domain);
 static ngx_int_t ngx_fed_watch_admit(ngx_fed_conf_t *fcf,
     ngx_fed_pair_t *pair, ngx_uint_t sip);
 static void ngx_fed_watch_tally(ngx_fed_conf_t *fcf, ngx_str_t *names,
     ngx_uint_t sip, ngx_int_t add);
-static ngx_uint_t ngx_fed_watch_count(ngx_fed_conf_t *fcf, uint64_t hash);
 static ngx_fed_tally_t *ngx_fed_tally_find(ngx_fed_conf_t *fcf,
     uint64_t hash);
 static ngx_uint_t ngx_fed_watchers(ngx_fed_conf_t *fcf, uint64_t presentity,
@@ -77,7 +74,9 @@ ngx_fed_pair(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair,
 }
 
 
-static uint64_t
+/* Names a user, or a domain if user is empty, for what is counted of him. */
+
+uint64_t
 ngx_fed_watch_hash(ngx_fed_conf_t *fcf, ngx_str_t *user, ngx_str_t *domain)
 {
     ngx_fed_hash_t  hash;
@@ -206,17 +205,16 @@ ngx_fed_watch_admit(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair, ngx_uint_t sip)
 
     ngx_str_null(&none);
 
-    if (ngx_fed_watch_count(fcf, ngx_fed_watch_hash(fcf, &pair->watcher->user,
-                                                    &pair->watcher->domain))
+    if (ngx_fed_tally(fcf, ngx_fed_watch_hash(fcf, &pair->watcher->user,
+                                              &pair->watcher->domain))
         >= fcf->user_contacts)
     {
         return NGX_DECLINED;
     }
 
     if (!ngx_fed_domain_find(fcf, &pair->watcher->domain, fcf->sip)->home
-        && ngx_fed_watch_count(fcf,
-                               ngx_fed_watch_hash(fcf, &none,
-                                                  &pair->watcher->domain))
+        && ngx_fed_tally(fcf, ngx_fed_watch_hash(fcf, &none,
+                                                 &pair->watcher->domain))
            >= fcf->domain_subscriptions)
     {
         return NGX_DECLINED;
@@ -257,53 +255,63 @@ static void
 ngx_fed_watch_tally(ngx_fed_conf_t *fcf, ngx_str_t *names, ngx_uint_t sip,
     ngx_int_t add)
 {
-    uint64_t            hash;
-    ngx_str_t           none;
-    ngx_uint_t          i;
-    ngx_fed_tally_t    *tally;
-    ngx_fed_watches_t  *watches;
+    uint64_t    hash;
+    ngx_str_t   none;
+    ngx_uint_t  i;
 
     ngx_str_null(&none);
 
-    watches = ngx_fed_zone_watches(fcf);
-
     for (i = 0; i < 2; i++) {
-
         hash = ngx_fed_watch_hash(fcf, i ? &none : &names[0], &names[1]);
-        tally = ngx_fed_tally_find(fcf, hash);
 
-        if (tally == NULL) {
-
-            if (add < 0) {
-                continue;
-            }
-
-            /* what is not counted is not limited */
-
-            tally = ngx_fed_zone_alloc(fcf, sizeof(ngx_fed_tally_t));
-            if (tally == NULL) {
-                continue;
-            }
-
-            tally->node.key = (ngx_rbtree_key_t) hash;
-            tally->n = 0;
-
-            ngx_rbtree_insert(&watches->tallies, &tally->node);
-        }
-
-        if (add < 0 && --tally->n == 0) {
-            ngx_rbtree_delete(&watches->tallies, &tally->node);
-            ngx_fed_zone_free(fcf, tally);
-
-        } else if (add > 0) {
-            tally->n++;
-        }
+        ngx_fed_tally_add(fcf, hash, add);
     }
 }
 
 
-static ngx_uint_t
-ngx_fed_watch_count(ngx_fed_conf_t *fcf, uint64_t hash)
+/* Counts one more, or with a negative number one less. */
+
+void
+ngx_fed_tally_add(ngx_fed_conf_t *fcf, uint64_t hash, ngx_int_t add)
+{
+    ngx_fed_tally_t    *tally;
+    ngx_fed_watches_t  *watches;
+
+    watches = ngx_fed_zone_watches(fcf);
+
+    tally = ngx_fed_tally_find(fcf, hash);
+
+    if (tally == NULL) {
+
+        if (add < 0) {
+            return;
+        }
+
+        /* what is not counted is not limited */
+
+        tally = ngx_fed_zone_alloc(fcf, sizeof(ngx_fed_tally_t));
+        if (tally == NULL) {
+            return;
+        }
+
+        tally->node.key = (ngx_rbtree_key_t) hash;
+        tally->n = 0;
+
+        ngx_rbtree_insert(&watches->tallies, &tally->node);
+    }
+
+    if (add < 0 && --tally->n == 0) {
+        ngx_rbtree_delete(&watches->tallies, &tally->node);
+        ngx_fed_zone_free(fcf, tally);
+
+    } else if (add > 0) {
+        tally->n++;
+    }
+}
+
+
+ngx_uint_t
+ngx_fed_tally(ngx_fed_conf_t *fcf, uint64_t hash)
 {
     ngx_fed_tally_t  *tally;
 

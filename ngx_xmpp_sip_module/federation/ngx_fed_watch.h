@@ -109,7 +109,7 @@ struct ngx_fed_dialog_s {
 };
 
 
-/* how many watches a user or a domain has */
+/* how many watches a user or a domain has, or IM sessions a domain */
 
 typedef struct {
     ngx_rbtree_node_t             node;      /* by a hash of 64 bits */
@@ -160,6 +160,11 @@ ngx_int_t ngx_fed_watch_set_presence(ngx_fed_conf_t *fcf,
 void ngx_fed_watch_due(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch,
     ngx_msec_t time);
 void ngx_fed_watch_changed(ngx_fed_conf_t *fcf);
+
+uint64_t ngx_fed_watch_hash(ngx_fed_conf_t *fcf, ngx_str_t *user,
+    ngx_str_t *domain);
+void ngx_fed_tally_add(ngx_fed_conf_t *fcf, uint64_t hash, ngx_int_t add);
+ngx_uint_t ngx_fed_tally(ngx_fed_conf_t *fcf, uint64_t hash);
 
 ngx_fed_dialog_t *ngx_fed_dialog_add(ngx_fed_conf_t *fcf,
     ngx_fed_watch_t *watch, ngx_str_t *texts);

@@ -325,6 +325,8 @@ struct ngx_sip_ctx_s {
     ngx_queue_t                   composing_recent;
     ngx_uint_t                    ncomposing;
 
+    ngx_uint_t                    nending;   /* of IM sessions */
+
     ngx_sip_msg_t                 msg;       /* being read */
     ngx_fed_event_t              *parked;    /* ... again, after it waited */
 };

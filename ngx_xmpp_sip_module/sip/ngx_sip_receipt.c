@@ -15,6 +15,14 @@
 
 #define NGX_SIP_RECEIPT_FIELDS  5        /* of a note on a SIP message */
 
+/*
+ * A note on a message of an XMPP user, and one on a message of a SIP user: they
+ * have different forms, and either side may name an id that the other knows.
+ */
+
+#define NGX_SIP_RECEIPT_OURS    "message"
+#define NGX_SIP_RECEIPT_THEIRS  "sip message"
+
 
 /* what is remembered of a message of a SIP user */
 
@@ -32,7 +40,7 @@ typedef struct {
 
 
 static ngx_int_t ngx_sip_receipt_note(ngx_fed_event_t *ev, ngx_str_t *id,
-    ngx_str_t *text);
+    const char *what, ngx_str_t *text);
 static ngx_uint_t ngx_sip_receipt_anonymous(ngx_fed_address_t *addr);
 static ngx_uint_t ngx_sip_receipt_once(ngx_fed_event_t *ev, ngx_str_t *id,
     const char *what);
@@ -96,7 +104,9 @@ ngx_sip_receipt_wrap(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
 
     note.len = p - text;
 
-    if (ngx_sip_receipt_note(ev, &cpim.id, &note) != NGX_OK) {
+    if (ngx_sip_receipt_note(ev, &cpim.id, NGX_SIP_RECEIPT_OURS, &note)
+        != NGX_OK)
+    {
         return NGX_DECLINED;
     }
 
@@ -198,7 +208,7 @@ ngx_sip_receipt_read(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev, ngx_str_t *body,
     receipt = receipts[imdn.status];
     displayed = (receipt == NGX_FED_DISPLAYED);
 
-    ngx_sip_receipt_key(ev, "message", &imdn.id, key);
+    ngx_sip_receipt_key(ev, NGX_SIP_RECEIPT_OURS, &imdn.id, key);
 
     if (receipt == NGX_FED_NO_RECEIPT
         || ngx_fed_zone_noted(ctx->conf, (u_char *) key, text, &len) != NGX_OK
@@ -289,7 +299,9 @@ ngx_sip_receipt_asked(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
     name.data = id;
     name.len = ngx_fed_id_text(ctx->conf, id, ev->seq) - id;
 
-    if (ngx_sip_receipt_note(ev, &name, &note) != NGX_OK) {
+    if (ngx_sip_receipt_note(ev, &name, NGX_SIP_RECEIPT_THEIRS, &note)
+        != NGX_OK)
+    {
         return;
     }
 
@@ -368,7 +380,7 @@ ngx_sip_receipt_find(ngx_fed_event_t *ev, ngx_sip_receipt_t *receipt)
     ngx_uint_t      i;
     ngx_fed_key_t   key[2];
 
-    ngx_sip_receipt_key(ev, "message", &ev->id, key);
+    ngx_sip_receipt_key(ev, NGX_SIP_RECEIPT_THEIRS, &ev->id, key);
 
     if (ngx_fed_zone_noted(ev->conf, (u_char *) key, receipt->text, &len)
         != NGX_OK)
@@ -504,11 +516,12 @@ ngx_sip_receipt_uri(ngx_pool_t *pool, ngx_fed_address_t *addr)
 
 
 static ngx_int_t
-ngx_sip_receipt_note(ngx_fed_event_t *ev, ngx_str_t *id, ngx_str_t *text)
+ngx_sip_receipt_note(ngx_fed_event_t *ev, ngx_str_t *id, const char *what,
+    ngx_str_t *text)
 {
     ngx_fed_key_t  key[2];
 
-    ngx_sip_receipt_key(ev, "message", id, key);
+    ngx_sip_receipt_key(ev, what, id, key);
 
     return ngx_fed_zone_note(ev->conf, (u_char *) key, text);
 }

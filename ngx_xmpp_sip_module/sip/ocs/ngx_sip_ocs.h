@@ -21,7 +21,7 @@
 /* ngx_sip_ocs_session.c */
 
 void ngx_sip_ocs_session(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
-ngx_fed_session_t *ngx_sip_ocs_add(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id,
+ngx_fed_session_t *ngx_sip_ocs_add(ngx_fed_event_t *ev, ngx_fed_key_t *id,
     ngx_str_t *texts, ngx_sip_client_t **bye);
 ngx_int_t ngx_sip_ocs_dialog(ngx_sip_ctx_t *ctx, ngx_pool_t *pool,
     ngx_fed_session_t *session, ngx_sip_dialog_t *dialog);

@@ -442,8 +442,9 @@ ngx_sip_ocs_invitation(ngx_sip_ocs_invite_t *invite, ngx_sip_dialog_t *dialog)
     exists = (ngx_fed_session_find(ctx->conf, &invite->id) != NULL);
 
     bye = NULL;
-    session = exists ? NULL : ngx_sip_ocs_add(ctx, &invite->id, dialog->texts,
-                                              &bye);
+    session = exists ? NULL
+                     : ngx_sip_ocs_add(invite->im->client->event, &invite->id,
+                                       dialog->texts, &bye);
 
     if (session) {
         session->tag = invite->tag;
@@ -593,16 +594,18 @@ ngx_sip_ocs_invitation_text(ngx_sip_ocs_invite_t *invite, ngx_str_t *headers,
 
 /*
  * Looks after an INVITE that is under way: the session may be there in another
- * way, or it is late; then it is cancelled.
+ * way, or it is late; then it is cancelled.  It may also be there without that
+ * the news of its 2xx, which another process read, came here.
  */
 
 static void
 ngx_sip_ocs_invite_handler(ngx_event_t *ev)
 {
-    ngx_uint_t             ours, late;
+    ngx_uint_t             ours, made, late;
     ngx_fed_conf_t        *fcf;
     ngx_sip_ocs_im_t      *im;
     ngx_sip_client_t      *client;
+    ngx_fed_outcome_t      outcome;
     ngx_fed_session_t     *session;
     ngx_sip_ocs_invite_t  *invite;
 
@@ -618,12 +621,21 @@ ngx_sip_ocs_invite_handler(ngx_event_t *ev)
     session = ngx_fed_session_find(fcf, &invite->id);
 
     ours = session && session->tag == invite->tag;
+    made = ours && session->state != NGX_FED_SESSION_INVITING;
 
-    if (ours && late) {
+    if (ours && !made && late) {
         ngx_fed_session_free(fcf, session);
     }
 
     ngx_fed_zone_unlock(fcf);
+
+    if (made) {
+        ngx_memzero(&outcome, sizeof(ngx_fed_outcome_t));
+        outcome.result = NGX_FED_ACCEPTED;
+
+        ngx_sip_client_finish(client, &outcome, NULL);
+        return;
+    }
 
     if (ours && !late) {
         ngx_add_timer(ev, NGX_SIP_OCS_POLL);
@@ -664,13 +676,16 @@ ngx_sip_ocs_invite_handler(ngx_event_t *ev)
 }
 
 
-/* The outcome of an INVITE; what a 2xx makes is made already. */
+/*
+ * The outcome of an INVITE; what a 2xx makes is made already, here or by
+ * another process.
+ */
 
 static void
 ngx_sip_ocs_invited(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome,
     ngx_sip_msg_t *msg)
 {
-    ngx_uint_t             other;
+    ngx_uint_t             made;
     ngx_fed_conf_t        *fcf;
     ngx_sip_ocs_im_t      *im;
     ngx_fed_session_t     *session;
@@ -688,27 +703,37 @@ ngx_sip_ocs_invited(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome,
         return;
     }
 
-    if (outcome->result == NGX_FED_ACCEPTED) {
-        ngx_sip_ocs_send(im->client);
-        return;
-    }
+    made = 1;
 
     ngx_fed_zone_lock(fcf);
 
     session = ngx_fed_session_find(fcf, &invite->id);
-    other = (session != NULL);
 
-    if (session && session->tag == invite->tag) {
+    if (session && session->tag == invite->tag
+        && session->state == NGX_FED_SESSION_INVITING)
+    {
         ngx_fed_session_free(fcf, session);
-        other = 0;
+        made = 0;
+
+    } else if (session == NULL) {
+
+        /* a session that is over already was there */
+
+        made = (outcome->result == NGX_FED_ACCEPTED);
     }
 
     ngx_fed_zone_unlock(fcf);
 
-    /* they have called meanwhile */
+    /* it may be theirs, who have called meanwhile */
 
-    if (other) {
+    if (made) {
         ngx_sip_ocs_send(im->client);
+        return;
+    }
+
+    if (outcome->result == NGX_FED_ACCEPTED) {
+        ngx_sip_ocs_failed(im, NGX_FED_SIP_STATUS, 500,
+                           "the answer to INVITE makes no dialog");
         return;
     }
 

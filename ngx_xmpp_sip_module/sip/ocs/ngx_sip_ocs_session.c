@@ -18,6 +18,7 @@
 #define NGX_SIP_OCS_WARNING                                                   \
     "Warning: 304 %V \"Media type not available\"" CRLF
 #define NGX_SIP_OCS_EXPIRED_MAX  64      /* in one turn */
+#define NGX_SIP_OCS_ENDING_MAX   1024    /* at a time */
 
 
 /* a request being looked at */
@@ -361,7 +362,7 @@ ngx_sip_ocs_begin(ngx_sip_ocs_request_t *rq, ngx_sip_refusal_t *refusal)
 
     rq->tag = rq->key.lo;
 
-    session = merged ? NULL : ngx_sip_ocs_add(ctx, &rq->pair.id, rq->texts,
+    session = merged ? NULL : ngx_sip_ocs_add(rq->ev, &rq->pair.id, rq->texts,
                                               &rq->evicted);
     if (session) {
         session->tag = rq->tag;
@@ -844,34 +845,40 @@ ngx_sip_ocs_info(ngx_sip_ocs_request_t *rq, ngx_sip_refusal_t *refusal)
 
 
 /*
- * Adds a session to the zone, which is locked; if that is full the one that
- * was used least recently makes room, and *bye, which may be NULL, is to be
- * sent when the zone is unlocked.  Returns NULL if there is no room.
+ * Adds a session of the users of an event to the zone, which is locked; if
+ * that is full the one that was used least recently makes room, and *bye,
+ * which may be NULL, is to be sent when the zone is unlocked.  Returns NULL if
+ * there is no room.
  */
 
 ngx_fed_session_t *
-ngx_sip_ocs_add(ngx_sip_ctx_t *ctx, ngx_fed_key_t *id, ngx_str_t *texts,
+ngx_sip_ocs_add(ngx_fed_event_t *ev, ngx_fed_key_t *id, ngx_str_t *texts,
     ngx_sip_client_t **bye)
 {
+    uint64_t            partner;
+    ngx_fed_conf_t     *fcf;
     ngx_fed_session_t  *session;
 
     *bye = NULL;
 
-    session = ngx_fed_session_add(ctx->conf, id, texts);
+    fcf = ev->conf;
+    partner = ngx_fed_session_partner(fcf, ev);
+
+    session = ngx_fed_session_add(fcf, id, partner, texts);
 
     if (session) {
         return session;
     }
 
-    session = ngx_fed_session_spare(ctx->conf);
+    session = ngx_fed_session_spare(fcf, partner);
 
     if (session == NULL) {
         return NULL;
     }
 
-    *bye = ngx_sip_ocs_ending(ctx, session);
+    *bye = ngx_sip_ocs_ending(fcf->sip_data, session);
 
-    return ngx_fed_session_add(ctx->conf, id, texts);
+    return ngx_fed_session_add(fcf, id, partner, texts);
 }
 
 
@@ -969,12 +976,23 @@ ngx_sip_ocs_dialog(ngx_sip_ctx_t *ctx, ngx_pool_t *pool,
 }
 
 
-/* Sends what ngx_sip_ocs_ending() made. */
+/*
+ * Sends what ngx_sip_ocs_ending() made, unless too many wait for an answer: who
+ * begins sessions without end, and answers nothing, hears of an end when he
+ * uses them.
+ */
 
 void
 ngx_sip_ocs_bye(ngx_sip_client_t *bye)
 {
     ngx_str_t  none;
+
+    if (bye->ctx->nending == NGX_SIP_OCS_ENDING_MAX) {
+        ngx_destroy_pool(bye->pool);
+        return;
+    }
+
+    bye->ctx->nending++;
 
     ngx_str_null(&none);
 
@@ -988,6 +1006,8 @@ void
 ngx_sip_ocs_ended(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome,
     ngx_sip_msg_t *msg)
 {
+    client->ctx->nending--;
+
     ngx_log_debug2(NGX_LOG_DEBUG_STREAM, client->ctx->conf->log, 0,
                    "sip session with \"%V\" ended: %ui", &client->name,
                    outcome->status);
