@@ -26,7 +26,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(38);
+	->has_daemon('openssl')->plan(40);
 
 my $g = Test::Nginx::Gateway->new($t, dialect => 'ocs', federation => <<'EOF_');
         chatstates_interval 2s;
@@ -362,6 +362,41 @@ case('gone ends the session', sub {
 	my $new = $client->session();
 	is($new->heard(), 'two', 'a new session');
 	ok($edge->quiet($u), 'nothing to XMPP');
+});
+
+case('gone right behind a message', sub {
+	my ($client, $r, $u) = user(message => 0);
+
+	$xmpp->send(chat("$u/res", $r, 'bye')
+		. chat_state("$u/res", $r, 'gone'));
+	my $s = $client->session();
+	my $m = $s->message() or die "no MESSAGE\n";
+	$s->reply($m, 200);
+
+	# it may have come while the INVITE was under way, when it is nothing
+
+	$xmpp->send(chat("$u/res", $r, 'and bye'));
+	$m = $s->message() or die "no MESSAGE\n";
+	$xmpp->send(chat_state("$u/res", $r, 'gone'));
+	$s->reply($m, 200);
+
+	ok($s->ended(15), 'BYE');
+	ok($edge->quiet($u), 'nothing to XMPP');
+});
+
+case('gone, and back again', sub {
+	my ($client, $r, $u) = user(message => 0);
+
+	$xmpp->send(chat("$u/res", $r, 'one'));
+	my $s = $client->session();
+	my $m = $s->message() or die "no MESSAGE\n";
+
+	$xmpp->send(chat_state("$u/res", $r, 'gone')
+		. chat("$u/res", $r, 'two'));
+	$client->set(message => 200);
+	$s->reply($m, 200);
+	is($s->heard(), 'two', 'same session');
+	ok(!$s->ended(3), 'which goes on');
 });
 
 case('gone ends a session that the client began', sub {

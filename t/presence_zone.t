@@ -107,13 +107,16 @@ $hub->settle();
 $hub->settle_sip($xmpp);
 pass('messages cross');
 
-# some end: there is room for what is as large, of users who are known
+# some end
 
 $_->unsubscribe() for splice(@all, 0, 50);
 
+# what a new pair needs beside may be of another size than what is free now
+
 for (1 .. 20) {
-	my $w = $hub->watcher("u$_\@x.test", from => 'sip:r@s.test');
+	my $w = $hub->watcher("u$_\@x.test", from => 'sip:flood@s.test');
 	$code = $w->subscribe()->code();
+	push @all, $w;
 	last if $code == 200;
 }
 

@@ -912,7 +912,8 @@ ngx_sip_ocs_unwanted(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 
 /*
  * Tells that a user types, or does so no longer, if there is a session; when he
- * is gone, so is that (RFC 7573, 6).  Nobody is told how it went.
+ * is gone, so is that (RFC 7573, 6), as soon as what he has said is answered,
+ * and their ACK is there (RFC 3261, 15).  Nobody is told how it went.
  */
 
 void
@@ -922,6 +923,7 @@ ngx_sip_ocs_composing(ngx_fed_event_t *ev)
     uint64_t               tag;
     ngx_int_t              rc;
     ngx_str_t              headers, body;
+    ngx_uint_t             busy;
     ngx_sip_ctx_t         *ctx;
     ngx_fed_pair_t         pair;
     ngx_sip_client_t      *client;
@@ -942,7 +944,9 @@ ngx_sip_ocs_composing(ngx_fed_event_t *ev)
 
     /* a message says as much, and must not be overtaken */
 
-    if (!ngx_sip_client_pair_busy(ctx, ev)) {
+    busy = ngx_sip_client_pair_busy(ctx, ev);
+
+    if (!busy || state == NGX_FED_CHAT_GONE) {
         client = ngx_sip_client_create(ctx, &method);
     }
 
@@ -958,7 +962,15 @@ ngx_sip_ocs_composing(ngx_fed_event_t *ev)
 
     session = ngx_fed_session_find(ctx->conf, &pair.id);
 
-    if (session && session->state == NGX_FED_SESSION_LIVE && dialog && p) {
+    if (session && state == NGX_FED_CHAT_GONE
+        && session->state != NGX_FED_SESSION_INVITING
+        && (busy || session->state != NGX_FED_SESSION_LIVE))
+    {
+        ngx_fed_session_retire(ctx->conf, session);
+
+    } else if (session && session->state == NGX_FED_SESSION_LIVE
+               && dialog && p)
+    {
 
         tag = session->tag;
 
