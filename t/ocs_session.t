@@ -143,6 +143,12 @@ case('MESSAGE is refused when XMPP bounced it, and the session lives on', sub {
 		$edge->told('bounced@x.test');
 	}
 
+	$g->{x}->set(bounce => { 'bounced@x.test' => 'feature-not-implemented' });
+	my $a = $s->transact('message-plain', text => 'lost');
+	is($a->code(), 501, 'feature-not-implemented');
+	like($a->header('Allow') // '', qr/\bINVITE\b/, 'Allow');
+	$edge->told('bounced@x.test');
+
 	$g->{x}->set(bounce => {});
 
 	is($s->say('found'), 200, 'MESSAGE again');

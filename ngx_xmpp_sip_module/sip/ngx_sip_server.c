@@ -818,7 +818,8 @@ ngx_sip_server_tail(ngx_fed_event_t *ev, u_char *dst, ngx_str_t *tail)
                        sizeof(NGX_SIP_ALLOW_NO_MESSAGE) - 1);
 
     } else if (status == 501) {
-        p = ngx_cpymem(p, NGX_SIP_ALLOW, sizeof(NGX_SIP_ALLOW) - 1);
+        p = ngx_sprintf(p, "%s", ngx_sip_dialects[ev->from_domain->dialect]
+                                 ->allow);
     }
 
     retry_after = outcome->retry_after;

@@ -65,6 +65,8 @@ static void ngx_sip_ocs_failed(ngx_sip_ocs_im_t *im,
 static void ngx_sip_ocs_call(ngx_sip_ocs_im_t *im);
 static ngx_int_t ngx_sip_ocs_invitation(ngx_sip_ocs_invite_t *invite,
     ngx_sip_dialog_t *dialog);
+static ngx_int_t ngx_sip_ocs_invitation_dialog(ngx_sip_ocs_invite_t *invite,
+    ngx_sip_dialog_t *dialog);
 static ngx_int_t ngx_sip_ocs_invitation_text(ngx_sip_ocs_invite_t *invite,
     ngx_str_t *headers, ngx_str_t *sdp);
 static void ngx_sip_ocs_invite_handler(ngx_event_t *ev);
@@ -419,18 +421,76 @@ ngx_sip_ocs_call(ngx_sip_ocs_im_t *im)
 static ngx_int_t
 ngx_sip_ocs_invitation(ngx_sip_ocs_invite_t *invite, ngx_sip_dialog_t *dialog)
 {
-    u_char             *p;
-    ngx_str_t          *texts, headers, sdp;
+    ngx_str_t           headers, sdp;
     ngx_uint_t          exists;
     ngx_sip_ctx_t      *ctx;
-    ngx_fed_key_t       call_id;
-    ngx_fed_event_t    *ev;
-    ngx_fed_address_t   from, to;
-    ngx_sip_client_t   *client, *bye;
+    ngx_sip_client_t   *bye;
     ngx_fed_session_t  *session;
 
+    ctx = invite->client->ctx;
+
+    if (ngx_sip_ocs_invitation_dialog(invite, dialog) != NGX_OK
+        || ngx_sip_ocs_invitation_text(invite, &headers, &sdp) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    invite->tag = dialog->tag;
+
+    ngx_fed_zone_lock(ctx->conf);
+
+    exists = (ngx_fed_session_find(ctx->conf, &invite->id) != NULL);
+
+    bye = NULL;
+    session = exists ? NULL : ngx_sip_ocs_add(ctx, &invite->id, dialog->texts,
+                                              &bye);
+
+    if (session) {
+        session->tag = invite->tag;
+        session->cseq = 1;
+
+        ngx_fed_session_wait(ctx->conf, session, NGX_FED_SESSION_INVITING);
+    }
+
+    ngx_fed_zone_unlock(ctx->conf);
+
+    if (bye) {
+        ngx_sip_ocs_bye(bye);
+    }
+
+    if (session == NULL) {
+        return exists ? NGX_AGAIN : NGX_DECLINED;
+    }
+
+    invite->timer.handler = ngx_sip_ocs_invite_handler;
+    invite->timer.data = invite;
+    invite->timer.log = ctx->conf->log;
+
+    ngx_add_timer(&invite->timer, NGX_SIP_OCS_POLL);
+
+    (void) ngx_sip_dialog_send(invite->client, dialog, &headers, &sdp);
+
+    return NGX_OK;
+}
+
+
+/*
+ * Makes what is known of a dialog ahead of the INVITE, in the pool of that: the
+ * event may be gone before the transaction is.
+ */
+
+static ngx_int_t
+ngx_sip_ocs_invitation_dialog(ngx_sip_ocs_invite_t *invite,
+    ngx_sip_dialog_t *dialog)
+{
+    u_char             *p;
+    ngx_str_t          *texts;
+    ngx_fed_key_t       call_id;
+    ngx_fed_event_t    *ev;
+    ngx_sip_client_t   *client;
+    ngx_fed_address_t   from, to;
+
     client = invite->client;
-    ctx = client->ctx;
     ev = invite->im->client->event;
     texts = dialog->texts;
 
@@ -444,11 +504,10 @@ ngx_sip_ocs_invitation(ngx_sip_ocs_invite_t *invite, ngx_sip_dialog_t *dialog)
     ngx_str_null(&from.resource);
     ngx_str_null(&to.resource);
 
-    call_id = ngx_sip_unique(ctx);
+    call_id = ngx_sip_unique(client->ctx);
 
-    invite->tag = ngx_sip_unique(ctx).lo;
-
-    /* the event may be gone before the transaction is */
+    dialog->tag = ngx_sip_unique(client->ctx).lo;
+    dialog->cseq = 1;
 
     p = ngx_pnalloc(client->pool, 2 * NGX_SIP_TAG_LEN
                                   + ngx_fed_address_sip_size(&from)
@@ -478,46 +537,10 @@ ngx_sip_ocs_invitation(ngx_sip_ocs_invite_t *invite, ngx_sip_dialog_t *dialog)
         != NGX_OK
         || ngx_fed_address_from_sip(client->pool, &texts[NGX_FED_TEXT_REMOTE],
                                     dialog->remote)
-           != NGX_OK
-        || ngx_sip_ocs_invitation_text(invite, &headers, &sdp) != NGX_OK)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
-
-    ngx_fed_zone_lock(ctx->conf);
-
-    exists = (ngx_fed_session_find(ctx->conf, &invite->id) != NULL);
-
-    bye = NULL;
-    session = exists ? NULL : ngx_sip_ocs_add(ctx, &invite->id, texts, &bye);
-
-    if (session) {
-        session->tag = invite->tag;
-        session->cseq = 1;
-
-        ngx_fed_session_wait(ctx->conf, session, NGX_FED_SESSION_INVITING);
-    }
-
-    ngx_fed_zone_unlock(ctx->conf);
-
-    if (bye) {
-        ngx_sip_ocs_bye(bye);
-    }
-
-    if (session == NULL) {
-        return exists ? NGX_AGAIN : NGX_DECLINED;
-    }
-
-    dialog->tag = invite->tag;
-    dialog->cseq = 1;
-
-    invite->timer.handler = ngx_sip_ocs_invite_handler;
-    invite->timer.data = invite;
-    invite->timer.log = ctx->conf->log;
-
-    ngx_add_timer(&invite->timer, NGX_SIP_OCS_POLL);
-
-    (void) ngx_sip_dialog_send(client, dialog, &headers, &sdp);
 
     return NGX_OK;
 }

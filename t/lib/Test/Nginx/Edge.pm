@@ -730,6 +730,11 @@ sub _judge_request {
 		if !grep { ($host // '') eq $_ } $self->{peer_domain},
 			@{$self->{peer_domains}};
 
+	# RFC 3261, 20, table 2; RFC 3428, 9; ocs-wire 2.3
+
+	$wrong->('Contact') if $method =~ /^(?:ACK|BYE|CANCEL|INFO|MESSAGE)$/
+		&& defined $m->header('Contact');
+
 	return if $method !~ /^(?:INVITE|SUBSCRIBE)$/;
 
 	if ($self->{routes}) {
