@@ -846,8 +846,8 @@ ngx_sip_ocs_info(ngx_sip_ocs_request_t *rq, ngx_sip_refusal_t *refusal)
 /*
  * Adds a session of the users of an event to the zone, which is locked; if that
  * is full the one that was used least recently makes room, and *bye, which may
- * be NULL, is to be sent when the zone is unlocked.  Returns NULL if there is no
- * room.
+ * be NULL, is to be sent when the zone is unlocked.  Returns NULL if there is
+ * no room.
  */
 
 ngx_fed_session_t *
