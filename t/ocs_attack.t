@@ -25,7 +25,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(7);
+	->has_daemon('openssl')->plan(8);
 
 my $g = Test::Nginx::Gateway->new($t, dialect => 'ocs', federation => <<'EOF_');
         transaction_timeout 2s;
@@ -34,8 +34,10 @@ my $g = Test::Nginx::Gateway->new($t, dialect => 'ocs', federation => <<'EOF_');
         invite_timeout 6s;
         sessions 8;
         xmpp_domain y.test server=127.0.0.1:%%PORT_8069%%;
+        sip_domain e.test home server=127.0.0.1:%%PORT_8064%% dialect=ocs;
 EOF_
 
+$g->{ca}->issue('e', cn => 'e.test', dns => 'e.test', uri => 'sip:e.test');
 $g->{ca}->issue('y', cn => 'y.test', dns => 'y.test');
 
 $g->start();
@@ -95,6 +97,33 @@ case('200 with another CSeq', sub {
 	is($s->heard(3), 'one', 'text');
 	ok($edge->quiet($u), 'no error');
 	$edge->set(silent => 0)->forgive();
+});
+
+# responses of another domain, to which the branch of an INVITE is known
+
+case('responses of somebody else', sub {
+	my ($client, $r, $u) = user(answer => 0);
+	my $c = Test::Nginx::SIP->connect(PeerAddr => '127.0.0.1:' . port(8062),
+		tls => 1, $g->{ca}->ssl('e'), from => 'sip:r@e.test',
+		host => 'e.test');
+
+	$xmpp->send(chat("$u/res", $r, 'one', id => 'm1'));
+	my $m = $client->session()->invite();
+
+	for my $code (180, 200, 486) {
+		my $raw = $c->build_reply($m, $code, undef,
+			headers => ['Contact: <sip:e.test>']);
+		$c->send($raw);
+		$raw =~ s/^(To: \S*)s\.test/$1e.test/m;
+		$c->send($raw) if $code != 200;
+	}
+
+	is($edge->told($u, 1), 'nothing', 'the INVITE goes on');
+	is($edge->told($u, 4), "$r $u error m1 remote-server-timeout",
+		'and is over when it is not answered');
+	ok(!$client->message(0), 'no text');
+	is(join(' ', map { $_->method() } @{$c->{requests}}), 'ACK',
+		'they have nothing but an ACK of their 486');
 });
 
 # who calls without end, and never answers BYE

@@ -30,7 +30,8 @@ static ngx_int_t ngx_sip_client_put(ngx_sip_client_t *client,
     ngx_sip_conn_t *conn);
 static ngx_int_t ngx_sip_client_invited(ngx_sip_conn_t *conn,
     ngx_sip_msg_t *msg, ngx_fed_id_t *id);
-static void ngx_sip_client_provisional(ngx_sip_ctx_t *ctx, ngx_fed_id_t *id);
+static void ngx_sip_client_provisional(ngx_sip_ctx_t *ctx, ngx_fed_id_t *id,
+    ngx_str_t *name);
 static void ngx_sip_client_ack(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
 static u_char *ngx_sip_client_rows(u_char *p, ngx_sip_msg_t *msg,
     ngx_sip_header_e id, const char *name);
@@ -820,7 +821,7 @@ ngx_sip_client_invited(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     }
 
     if (msg->status < 200) {
-        ngx_sip_client_provisional(conn->ctx, id);
+        ngx_sip_client_provisional(conn->ctx, id, &name);
         return NGX_DECLINED;
     }
 
@@ -839,10 +840,14 @@ ngx_sip_client_invited(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
 }
 
 
-/* It is no longer Timer B that ends the INVITE (RFC 3261, 17.1.1.2). */
+/*
+ * It is no longer Timer B that ends the INVITE (RFC 3261, 17.1.1.2), if the
+ * response is of the domain that it went to.
+ */
 
 static void
-ngx_sip_client_provisional(ngx_sip_ctx_t *ctx, ngx_fed_id_t *id)
+ngx_sip_client_provisional(ngx_sip_ctx_t *ctx, ngx_fed_id_t *id,
+    ngx_str_t *name)
 {
     ngx_sip_client_t  *client;
 
@@ -852,7 +857,9 @@ ngx_sip_client_provisional(ngx_sip_ctx_t *ctx, ngx_fed_id_t *id)
 
     client = ngx_sip_client_find(ctx, id->seq);
 
-    if (client && ngx_sip_is(&client->method, "INVITE")) {
+    if (client && ngx_sip_is(&client->method, "INVITE")
+        && ngx_fed_str_equal(&client->name, name))
+    {
         client->proceeding = 1;
         ngx_fed_timers_del(&ctx->timer_f, &client->timer);
     }
