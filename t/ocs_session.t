@@ -2,8 +2,8 @@
 
 # (C) The ngx_xmpp_sip_module authors
 
-# Tests for IM sessions of the dialect "ocs", ocs-wire 2: what each generation of
-# clients does, whoever begins.
+# Tests for IM sessions of the dialect "ocs", ocs-wire 2: what each generation
+# of clients does, whoever begins.
 
 ###############################################################################
 
@@ -57,7 +57,8 @@ foreach my $generation (@Test::Nginx::Edge::GENERATIONS) {
 
 		is($s->say("two\x0d\x0alines, gr\xc3\xbc\xc3\x9fe <&>"), 200,
 			'MESSAGE again');
-		is($edge->told($u), "$r $u: two\nlines, gr\xc3\xbc\xc3\x9fe <&>",
+		is($edge->told($u),
+			"$r $u: two\nlines, gr\xc3\xbc\xc3\x9fe <&>",
 			'text again');
 
 		# CSeq go on from that of the INVITE, ocs-wire 2.3

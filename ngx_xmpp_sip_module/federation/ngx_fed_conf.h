@@ -66,8 +66,17 @@ struct ngx_fed_conf_s {
     ngx_hash_combined_t           domains_hash;
     ngx_hash_combined_t           denied_hash;
     ngx_fed_domain_t             *any;       /* default; leg NULL: deny */
+    ngx_fed_domain_t             *any_sip;   /* ... if SIP asks: the same, or
+                                                that of "default auto" */
     ngx_fed_domain_t              none;      /* leg NULL: what deny finds */
     ngx_array_t                  *permit;    /* ngx_stream_complex_value_t */
+
+    /* default auto */
+
+    ngx_stream_complex_value_t   *prefer;    /* NULL: SIP */
+    ngx_msec_t                    auto_idle;
+    ngx_msec_t                    auto_min;  /* of the time that an answer of */
+    ngx_msec_t                    auto_max;  /* DNS is used for */
     ngx_uint_t                    dialects;  /* bits, of those in use */
 
     ngx_str_t                     host;      /* ours, in Via and Contact */
@@ -189,6 +198,8 @@ struct ngx_fed_conf_s {
     void                         *xmpp_data;
     void                         *sip_data;
     void                         *zone_data;
+    void                         *auto_data;
+    time_t                        native_logged;
 };
 
 

@@ -62,13 +62,15 @@ struct ngx_fed_domain_s {
     unsigned                      home:1;
     unsigned                      wildcard:1;
     unsigned                      any:1;     /* it is the default */
+    unsigned                      automatic:1;   /* ... and DNS says which */
     unsigned                      srv:1;     /* server=srv was given */
     unsigned                      eku_any:1;
     unsigned                      size_set:1;
 };
 
 
-ngx_fed_domain_t *ngx_fed_domain_find(ngx_fed_conf_t *fcf, ngx_str_t *name);
+ngx_fed_domain_t *ngx_fed_domain_find(ngx_fed_conf_t *fcf, ngx_str_t *name,
+    ngx_fed_leg_t *leg);
 ngx_uint_t ngx_fed_domain_needs_resolver(ngx_fed_conf_t *fcf,
     ngx_fed_domain_t **domain);
 

@@ -264,6 +264,8 @@ static ngx_fed_error_result_t  ngx_fed_error_results[] = {
 
     { ngx_string("refused"),
       NGX_FED_FORBIDDEN, NGX_FED_TYPE_AUTH, 403 },
+    { ngx_string("native"),
+      NGX_FED_NOT_ALLOWED, NGX_FED_TYPE_CANCEL, 403 },
     { ngx_string("over rate"),
       NGX_FED_POLICY_VIOLATION, NGX_FED_TYPE_WAIT, 500 },
     { ngx_string("too large"),

@@ -255,8 +255,11 @@ typedef struct {
 typedef struct {
     ngx_uint_t                    status;
     const char                   *reason;    /* NULL: that of the status */
+    ngx_fed_outcome_e             result;    /* if policy refuses it */
     ngx_str_t                     headers;   /* rows */
     ngx_str_t                     body;      /* with ngx_sip_server_answer() */
+    unsigned                      parked:1;  /* no refusal: the request waits,
+                                                see ngx_sip_park() */
 } ngx_sip_refusal_t;
 
 
@@ -323,6 +326,7 @@ struct ngx_sip_ctx_s {
     ngx_uint_t                    ncomposing;
 
     ngx_sip_msg_t                 msg;       /* being read */
+    ngx_fed_event_t              *parked;    /* ... again, after it waited */
 };
 
 
@@ -453,6 +457,11 @@ ngx_fed_event_t *ngx_sip_begin(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_fed_kind_e kind, ngx_fed_key_t *key);
 void ngx_sip_reject(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_fed_key_t *key, ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal);
+
+/* ngx_sip_park.c */
+
+ngx_int_t ngx_sip_park(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal);
 
 /* ngx_sip_respond.c */
 

@@ -446,9 +446,9 @@ ngx_sip_dialog_send(ngx_sip_client_t *client, ngx_sip_dialog_t *dialog,
 
     client->cseq = dialog->cseq;
     client->name = dialog->remote->domain;
-    client->domain = ngx_fed_domain_find(fcf, &client->name);
+    client->domain = ngx_fed_domain_find(fcf, &client->name, fcf->sip);
 
-    local = ngx_fed_domain_find(fcf, &dialog->local->domain);
+    local = ngx_fed_domain_find(fcf, &dialog->local->domain, fcf->xmpp);
 
     /* the configuration may be another one than when the dialog was made */
 

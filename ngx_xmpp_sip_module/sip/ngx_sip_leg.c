@@ -262,7 +262,7 @@ ngx_sip_init_domains(ngx_fed_conf_t *fcf)
 
     for (i = 0; i <= fcf->domains.nelts; i++) {
 
-        domain = (i < fcf->domains.nelts) ? domains[i] : fcf->any;
+        domain = (i < fcf->domains.nelts) ? domains[i] : fcf->any_sip;
 
         if (domain->leg != fcf->sip) {
             continue;
@@ -322,6 +322,10 @@ ngx_sip_send(ngx_fed_event_t *ev)
 static void
 ngx_sip_done(ngx_fed_event_t *ev)
 {
+    if (ev->told) {
+        return;
+    }
+
     switch (ev->kind) {
 
     case NGX_FED_MESSAGE:

@@ -161,6 +161,10 @@ ngx_sip_ocs_send(ngx_sip_client_t *client)
 
     rc = NGX_DECLINED;
 
+    /* that of waiting for its turn; a session has a deadline of its own */
+
+    ngx_fed_timers_del(&ctx->timer_f, &client->timer);
+
     ngx_fed_zone_lock(fcf);
 
     session = ngx_fed_session_find(fcf, &im->id);
@@ -843,7 +847,8 @@ ngx_sip_ocs_accepted_dialog(ngx_sip_conn_t *conn, ngx_sip_client_t *client,
 
     client->cseq = dialog->cseq;
     client->name = dialog->remote->domain;
-    client->domain = ngx_fed_domain_find(conn->ctx->conf, &client->name);
+    client->domain = ngx_fed_domain_find(conn->ctx->conf, &client->name,
+                                         &ngx_sip_leg);
 
     return NGX_OK;
 }
@@ -930,7 +935,8 @@ ngx_sip_ocs_unwanted(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 
 /*
  * Tells that a user types, or does so no longer, if there is a session; when he
- * is gone, so is that (RFC 7573, 6).  Nobody is told how it went.
+ * is gone, so is that (RFC 7573, 6), as soon as what he has said is answered,
+ * and their ACK is there (RFC 3261, 15).  Nobody is told how it went.
  */
 
 void
@@ -940,6 +946,7 @@ ngx_sip_ocs_composing(ngx_fed_event_t *ev)
     uint64_t               tag;
     ngx_int_t              rc;
     ngx_str_t              headers, body;
+    ngx_uint_t             busy;
     ngx_sip_ctx_t         *ctx;
     ngx_fed_pair_t         pair;
     ngx_sip_client_t      *client;
@@ -960,7 +967,9 @@ ngx_sip_ocs_composing(ngx_fed_event_t *ev)
 
     /* a message says as much, and must not be overtaken */
 
-    if (!ngx_sip_client_pair_busy(ctx, ev)) {
+    busy = ngx_sip_client_pair_busy(ctx, ev);
+
+    if (!busy || state == NGX_FED_CHAT_GONE) {
         client = ngx_sip_client_create(ctx, &method);
     }
 
@@ -976,7 +985,15 @@ ngx_sip_ocs_composing(ngx_fed_event_t *ev)
 
     session = ngx_fed_session_find(ctx->conf, &pair.id);
 
-    if (session && session->state == NGX_FED_SESSION_LIVE && dialog && p) {
+    if (session && state == NGX_FED_CHAT_GONE
+        && session->state != NGX_FED_SESSION_INVITING
+        && (busy || session->state != NGX_FED_SESSION_LIVE))
+    {
+        ngx_fed_session_retire(ctx->conf, session);
+
+    } else if (session && session->state == NGX_FED_SESSION_LIVE
+               && dialog && p)
+    {
 
         tag = session->tag;
 

@@ -266,6 +266,7 @@ ngx_sip_ocs_admit(ngx_sip_ocs_request_t *rq)
     ngx_memzero(&refusal, sizeof(ngx_sip_refusal_t));
 
     refusal.status = (result == NGX_FED_REFUSED) ? 403 : 500;
+    refusal.reason = text;
 
     if (result == NGX_FED_RATE) {
         ngx_str_set(&refusal.headers, "Retry-After: 1" CRLF);
