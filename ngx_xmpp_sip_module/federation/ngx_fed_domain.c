@@ -182,6 +182,17 @@ ngx_fed_domain_default(ngx_conf_t *cf, ngx_fed_conf_t *fcf)
 
     value = cf->args->elts;
 
+    if (ngx_strcmp(value[1].data, "deny") == 0) {
+
+        if (cf->args->nelts > 2) {
+            return "has parameters that \"deny\" does not take";
+        }
+
+        fcf->any = &fcf->none;
+
+        return NGX_CONF_OK;
+    }
+
     domain = ngx_fed_domain_create(cf);
     if (domain == NULL) {
         return NGX_CONF_ERROR;
@@ -189,15 +200,6 @@ ngx_fed_domain_default(ngx_conf_t *cf, ngx_fed_conf_t *fcf)
 
     domain->any = 1;
     fcf->any = domain;
-
-    if (ngx_strcmp(value[1].data, "deny") == 0) {
-
-        if (cf->args->nelts > 2) {
-            return "has parameters that \"deny\" does not take";
-        }
-
-        return NGX_CONF_OK;
-    }
 
     if (ngx_strcmp(value[1].data, "xmpp") == 0) {
         domain->leg = fcf->xmpp;
