@@ -201,6 +201,7 @@ static ngx_conf_num_bounds_t  ngx_xmpp_sip_dialogs = {
 
 static ngx_msec_t  ngx_xmpp_sip_reconnect_max = 60000;
 static ngx_msec_t  ngx_xmpp_sip_resubscribe_max = 3600000;
+static ngx_msec_t  ngx_xmpp_sip_auto_max = 3600000;
 
 
 #define ngx_xmpp_sip_command(name, type, set, field, post)                    \
@@ -315,6 +316,13 @@ static ngx_command_t  ngx_xmpp_sip_commands[] = {
       NGX_STREAM_SRV_CONF_OFFSET,
       offsetof(ngx_fed_conf_t, reconnect_delay),
       &ngx_xmpp_sip_reconnect_max },
+
+    { ngx_string("auto_valid"),
+      NGX_STREAM_FED_CONF|NGX_CONF_TAKE12,
+      ngx_xmpp_sip_backoff,
+      NGX_STREAM_SRV_CONF_OFFSET,
+      offsetof(ngx_fed_conf_t, auto_min),
+      &ngx_xmpp_sip_auto_max },
 
     { ngx_string("resubscribe_delay"),
       NGX_STREAM_FED_CONF|NGX_CONF_TAKE12,
@@ -458,6 +466,7 @@ static ngx_command_t  ngx_xmpp_sip_commands[] = {
     ngx_xmpp_sip_msec("notify_timeout", notify_timeout),
     ngx_xmpp_sip_msec("poll_wait", poll_wait),
     ngx_xmpp_sip_msec("presence_idle", presence_idle),
+    ngx_xmpp_sip_msec("auto_idle", auto_idle),
     ngx_xmpp_sip_msec("subscribe_interval", subscribe_interval),
     ngx_xmpp_sip_msec("denial_time", denial_time),
     ngx_xmpp_sip_msec("contact_expires", contact_expires),
@@ -960,6 +969,9 @@ ngx_xmpp_sip_create_federation(ngx_conf_t *cf, ngx_str_t *name)
     fcf->notify_timeout = NGX_CONF_UNSET_MSEC;
     fcf->poll_wait = NGX_CONF_UNSET_MSEC;
     fcf->presence_idle = NGX_CONF_UNSET_MSEC;
+    fcf->auto_idle = NGX_CONF_UNSET_MSEC;
+    fcf->auto_min = NGX_CONF_UNSET_MSEC;
+    fcf->auto_max = NGX_CONF_UNSET_MSEC;
     fcf->subscribe_interval = NGX_CONF_UNSET_MSEC;
     fcf->denial_time = NGX_CONF_UNSET_MSEC;
     fcf->contact_expires = NGX_CONF_UNSET_MSEC;
@@ -1112,16 +1124,10 @@ ngx_xmpp_sip_init_limits(ngx_fed_conf_t *fcf)
     ngx_conf_init_value(fcf->log_bodies, 0);
     ngx_conf_init_value(fcf->private_addresses, 0);
     ngx_conf_init_value(fcf->mask_recipients, 0);
-    ngx_conf_init_value(fcf->message_6xx, 1);
     ngx_conf_init_value(fcf->mirror_chat, 0);
-    ngx_conf_init_uint_value(fcf->chatstates_idle, NGX_FED_CHAT_ACTIVE);
     ngx_conf_init_msec_value(fcf->chatstates_interval, 10000);
     ngx_conf_init_value(fcf->receipts, 0);
     ngx_conf_init_uint_value(fcf->message_status, 202);
-
-    if (fcf->unavailable_status == 0) {
-        fcf->unavailable_status = 403;
-    }
 
     if (fcf->ocs_verification.data == NULL) {
         ngx_str_set(&fcf->ocs_verification, NGX_XMPP_SIP_OCS_VERIFICATION CRLF);
@@ -1199,6 +1205,9 @@ ngx_xmpp_sip_init_presence(ngx_fed_conf_t *fcf)
     ngx_conf_init_msec_value(fcf->notify_timeout, 32000);
     ngx_conf_init_msec_value(fcf->poll_wait, 1000);
     ngx_conf_init_msec_value(fcf->presence_idle, 21600000);
+    ngx_conf_init_msec_value(fcf->auto_idle, 1800000);
+    ngx_conf_init_msec_value(fcf->auto_min, 60000);
+    ngx_conf_init_msec_value(fcf->auto_max, 3600000);
     ngx_conf_init_msec_value(fcf->subscribe_interval, 86400000);
     ngx_conf_init_msec_value(fcf->denial_time, 86400000);
     ngx_conf_init_msec_value(fcf->contact_expires, 7776000000);
@@ -1892,6 +1901,7 @@ ngx_xmpp_sip_init_process(ngx_cycle_t *cycle)
         fcf[i]->log = cycle->log;
 
         if (ngx_fed_zone_init_process(fcf[i], cycle) != NGX_OK
+            || ngx_fed_auto_init_process(fcf[i]) != NGX_OK
             || fcf[i]->xmpp->init_process(fcf[i]) != NGX_OK
             || fcf[i]->sip->init_process(fcf[i]) != NGX_OK)
         {
@@ -1924,6 +1934,7 @@ ngx_xmpp_sip_exit_process(ngx_cycle_t *cycle)
     fcf = smcf->federations.elts;
 
     for (i = 0; i < smcf->federations.nelts; i++) {
+        ngx_fed_auto_exit_process(fcf[i]);
         fcf[i]->xmpp->exit_process(fcf[i]);
         fcf[i]->sip->exit_process(fcf[i]);
 

@@ -75,6 +75,13 @@ my @good = (
 		. 'resolver 127.0.0.1;'],
 	['default sip', fed("$zone xmpp_domain x.test home server=127.0.0.1; "
 		. 'default sip eku=any;') . 'resolver 127.0.0.1;'],
+	['default auto', fed("$zone $home default auto;") . 'resolver 127.0.0.1;'],
+	['default auto, all parameters', fed("$zone $home default auto prefer=xmpp "
+		. 'server=srv tls=optional auth=dialback name=a.test eku=any '
+		. 'dialect=ocs message_size=32k rate=1r/s; auto_idle 1m; '
+		. 'auto_valid 30s 1d;') . 'resolver 127.0.0.1;'],
+	['default auto, variable', fed("$zone $home default auto prefer=\$p;")
+		. 'resolver 127.0.0.1; map $federation_to $p { default sip; }'],
 	['deny', fed("$zone $home deny spam.test *.spam.test;")],
 	['deny of a listed domain', fed("$zone $home $x deny x.test;")],
 	['permit', fed("$zone $home permit \$ok \$federation_from;")
@@ -237,7 +244,31 @@ my @bad = (
 	['home default', fed("$zone $home default xmpp home;"),
 		qr/the default is not a home domain/],
 	['default', fed("$zone $home default both;"),
-		qr/"both" in "default", it must be "deny", "xmpp" or "sip"/],
+		qr/"both" in "default", it must be "deny", "xmpp", "sip" or "auto"/],
+	['no resolver for default auto', fed("$zone $home default auto;"),
+		qr/no "resolver" is defined .* the default domains in \S+:\d+/],
+	['home default auto', fed("$zone $home default auto home;"),
+		qr/the default is not a home domain/],
+	['default auto with server=', fed("$zone $home default auto "
+		. 'server=127.0.0.1;'),
+		qr/"server=127.0.0.1": servers of "default auto" are found by DNS/],
+	['default auto with tls=off and auth=external', fed("$zone $home "
+		. 'default auto tls=off auth=external;'),
+		qr/"auth=external" needs TLS/],
+	['default auto with another parameter', fed("$zone $home default auto "
+		. 'prefers=sip;'), qr/invalid parameter "prefers=sip"/],
+	['prefer=', fed("$zone $home default auto prefer=both;"),
+		qr/"prefer=both": it must be "sip", "xmpp" or a variable/],
+	['prefer= without a value', fed("$zone $home default auto prefer=;"),
+		qr/"prefer=": it must be "sip", "xmpp" or a variable/],
+	['prefer= twice', fed("$zone $home default auto prefer=sip prefer=sip;"),
+		qr/"prefer=sip": is duplicate/],
+	['prefer= of default xmpp', fed("$zone $home default xmpp prefer=sip;"),
+		qr/"prefer=sip": it is one of "default auto" only/],
+	['prefer= of a SIP domain', fed("$zone sip_domain s.test home prefer=sip;"),
+		qr/"prefer=sip" is not one of SIP domains/],
+	['auto_valid', fed("$zone $home auto_valid 5s 1s;"),
+		qr/"auto_valid" directive invalid value/],
 	['default twice', fed("$zone $home default deny; default deny;"),
 		qr/"default" directive is duplicate/],
 	['no resolver for a domain', fed("$zone $home xmpp_domain x.test;"),

@@ -2,7 +2,8 @@
 
 # (C) The ngx_xmpp_sip_module authors
 
-# Tests that nginx takes the examples as they stand, apart from paths and ports.
+# Tests that nginx takes the examples as they stand, apart from paths and ports,
+# and begins and ends with them.
 
 ###############################################################################
 
@@ -28,7 +29,7 @@ my $d = $t->testdir();
 my @examples = sort glob('../examples/*.conf');
 my $readme = readme();
 
-$t->plan(1 + @examples);
+$t->plan(2 + 2 * @examples);
 
 my $ca = Test::Nginx::CA->new($d);
 rename($ca->file(), "$d/ca.pem") or die "$d/ca.pem: $!";
@@ -46,9 +47,11 @@ foreach my $file (@examples) {
 	open(my $fh, '<', $file) or die "$file: $!";
 	local $/;
 	is(tried($t, <$fh>), '', $file);
+	is(run($t), '', "$file - processes");
 }
 
 is(tried($t, "events { }\n$readme"), '', 'README.md');
+is(run($t), '', 'README.md - processes');
 
 ###############################################################################
 
@@ -75,11 +78,24 @@ sub tried {
 	$conf =~ s!/var/(?:log|lib)/nginx/!$d/!g;
 	$conf =~ s/(listen\s+(?:127\.0\.0\.1:)?)5/${1}1/g;
 
-	$t->write_file_expand('nginx.conf', "%%TEST_GLOBALS%%\n$conf");
+	$t->write_file_expand('nginx.conf',
+		"%%TEST_GLOBALS%%\ndaemon off;\n$conf");
 
 	my $out = $t->dump_config();
 
 	return $out =~ /test is successful/ ? '' : $out;
+}
+
+# what nginx logs of processes that died, when it has begun and ended
+
+sub run {
+	my ($t) = @_;
+	my $was = length $t->read_file('error.log');
+
+	$t->run()->stop();
+
+	return join("\n", grep { /exited on signal/ }
+		split(/\n/, substr($t->read_file('error.log'), $was)));
 }
 
 ###############################################################################

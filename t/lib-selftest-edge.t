@@ -43,7 +43,8 @@ my %v = (uri => 'sip:u@x.test', peer => 'sip:u@x.test', user => 'sip:r@s.test',
 	'record-routes' => [], text => 'hi', html => 'hi', tag => 't',
 	state => 'active', document => '<a/>', 'document-type' => 'a/b',
 	expires => 600, method => 'INVITE', status => 404, reason => 'Not',
-	'edge-via' => 'SIP/2.0/TLS e;branch=z9hG4bKx', 'pool-via' => 'SIP/2.0/TLS p',
+	'edge-via' => 'SIP/2.0/TLS e;branch=z9hG4bKx',
+	'pool-via' => 'SIP/2.0/TLS p',
 	'edge-route' => '<sip:e;lr>', 'pool-route' => '<sip:p;lr>',
 	'conversation-id' => 'x', basic => 'open', activity => 'away',
 	availability => 300, msgr => 'WA');
@@ -94,7 +95,7 @@ is($m->body(), 'hi', 'body');
 $m = Test::Nginx::SIP::Message->parse(Test::Nginx::Edge::fill('oc-2.0',
 	'invite.sip', %v));
 is($m->header('ms-text-format'), undef, 'left out');
-like($m->body(), qr/^m=message 5060 sip null\x0d\x0aa=accept-types:text\/plain /m,
+like($m->body(), qr/^m=message 5060 sip null\x0d\x0aa=accept-types:text/m,
 	'file within a file');
 like(Test::Nginx::Edge::fill('lcc-1.3', 'invite.sip', %v),
 	qr/^m=x-ms-message 5060 sip null\x0d$/m, 'value of a generation');

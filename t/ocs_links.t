@@ -36,6 +36,11 @@ my $g = Test::Nginx::Gateway->new($t, zone => '4m', sip => 'dialect=ocs',
         notify_interval 20ms;
         ocs_pending pending;
 EOF_
+    map \$federation_xmpp_user \$welcome {
+        default    1;
+        no\@x.test  0;
+    }
+
     federation other {
         zone other 1m;
 
@@ -45,6 +50,8 @@ EOF_
 
         sip_domain s.test home server=127.0.0.1:%%PORT_8061%% dialect=ocs;
         xmpp_domain x.test server=127.0.0.1:%%PORT_8279%%;
+
+        permit \$welcome;
 
         ocs_negotiate 200;
         ocs_diagnostics on;
@@ -305,6 +312,15 @@ case('2.6: diagnostics', sub {
 		headers => ['Event: dialog', 'Expires: 60']);
 	is($res->header('ms-diagnostics-public'),
 		'60489;reason="Bad Event";source="gw.test"', 'SUBSCRIBE');
+
+	my $sdp = join("\r\n", 'v=0', 'o=- 0 0 IN IP4 192.0.2.1', 's=session',
+		'c=IN IP4 192.0.2.1', 't=0 0', 'm=message 5060 sip null',
+		'a=accept-types:text/plain', '');
+
+	$res = $c->transact('INVITE', 'sip:no@x.test', from => "sip:$r",
+		body => $sdp, content_type => 'application/sdp');
+	is($res->header('ms-diagnostics-public'),
+		'60403;reason="not permitted";source="gw.test"', 'INVITE');
 
 	$res = $c->transact('SUBSCRIBE', "sip:$u", from => "sip:$r",
 		headers => ['Event: presence', 'Expires: 60']);

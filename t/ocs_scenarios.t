@@ -400,8 +400,10 @@ sub new {
 sub document {
 	my ($state) = @_;
 
-	return [{ id => 'ID-a', basic => $state eq 'offline' ? 'closed'
-		: 'open', show => { away => 'away', busy => 'dnd' }->{$state} }];
+	my %show = (away => 'away', busy => 'dnd');
+
+	return [{ id => 'ID-a', show => $show{$state},
+		basic => $state eq 'offline' ? 'closed' : 'open' }];
 }
 
 sub add {
@@ -413,7 +415,8 @@ sub add {
 
 my %line;
 
-BEGIN { %line = (available => qr/:open(?::chat)?$/, away => qr/:open:(?:away|xa)$/,
+BEGIN { %line = (available => qr/:open(?::chat)?$/,
+	away => qr/:open:(?:away|xa)$/,
 	busy => qr/:open:dnd$/, offline => qr/^$|:closed/); }
 
 sub shown {
@@ -491,7 +494,8 @@ sub types {
 
 	return $self->_message($u, content_type => 'application/im-iscomposing'
 		. '+xml', body => '<?xml version="1.0" encoding="UTF-8"?>'
-		. "<isComposing xmlns=\"urn:ietf:params:xml:ns:im-iscomposing\"><state>"
+		. '<isComposing xmlns="urn:ietf:params:xml:ns:im-iscomposing">'
+		. '<state>'
 		. ($status eq 'type' ? 'active' : 'idle')
 		. '</state></isComposing>');
 }

@@ -2,9 +2,9 @@
 
 # (C) The ngx_xmpp_sip_module authors
 
-# Tests for what IM sessions of the dialect "ocs" carry, and what they do not: kinds of
-# text, first messages in INVITEs, calls, files, conferences (ocs-wire 2.1, 2.3,
-# 2.4, 2.8, 2.9, 3).
+# Tests for what IM sessions of the dialect "ocs" carry, and what they do not:
+# kinds of text, first messages in INVITEs, calls, files, conferences (ocs-
+# wire 2.1, 2.3, 2.4, 2.8, 2.9, 3).
 
 ###############################################################################
 
@@ -26,7 +26,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(40);
+	->has_daemon('openssl')->plan(41);
 
 my $g = Test::Nginx::Gateway->new($t, dialect => 'ocs');
 
@@ -56,13 +56,14 @@ for my $file (qw/ plain plain-msgr html alternative /) {
 
 for (
 	['<P>one</P><P>two</P>', qr/^one\n+two$/, 'paragraphs'],
-	['one<BR>two<br/>three<br />four', qr/^one\ntwo\nthree\nfour$/, 'lines'],
+	['one<BR>two<br/>three<br />four', qr/^one\ntwo\nthree\nfour$/,
+		'lines'],
 	['<DIV>one</DIV><DIV>two</DIV>', qr/^one\ntwo$/, 'divisions'],
 	['<B>b</B><FONT face="a>b">c</FONT>', qr/^bc$/, '> in an attribute'],
 	["a\r\n  b\tc", qr/^a b c$/, 'white space'],
 	['a&nbsp;b', qr/^a(?:\xc2\xa0| )b$/, '&nbsp;'],
-	['&lt;x&gt;&amp;&quot;&#39;&#x263A;&#9786;', qr/^<x>&"'\xe2\x98\xba\xe2\x98\xba$/,
-		'references'],
+	['&lt;x&gt;&amp;&quot;&#39;&#x263A;&#9786;',
+		qr/^<x>&"'\xe2\x98\xba\xe2\x98\xba$/, 'references'],
 	['&amp;lt;', qr/^&lt;$/, 'decoded once'],
 	['a<!-- <b>not</b> -->b', qr/^ab$/, 'a comment'],
 	['<STYLE>p { }</STYLE><SCRIPT>evil()</SCRIPT>text', qr/^text$/,
@@ -116,6 +117,18 @@ for my $file (qw/ rtf gif ink msmsgsinvite /) {
 	});
 }
 
+# SP-23
+
+case('an encoding', sub {
+	my ($client, $r, $u) = user();
+	my $s = $client->start($u);
+
+	my $a = $s->transact('message-plain', text => 'x', encoding => 'gzip');
+	is($a->code(), 415, 'MESSAGE');
+	is($a->header('Accept-Encoding'), 'identity', 'Accept-Encoding');
+	ok($edge->quiet($u), 'nothing to XMPP');
+});
+
 # RFC 3994, which no client of Microsoft's sends
 
 case('isComposing is no text', sub {
@@ -137,7 +150,7 @@ case('INFO of other kinds', sub {
 	my ($client, $r, $u) = user();
 	my $s = $client->start($u);
 
-	like($s->transact("info-$_", text => 'x')->code(), qr/^(?:200|415)$/, $_)
+	like($s->transact("info-$_")->code(), qr/^(?:200|415)$/, $_)
 		for qw/ conversationinfo mim csta filetransfer /;
 	like($s->typing('dance'), qr/^(?:200|400)$/, 'unknown status');
 	like($s->typing('"/><!DOCTYPE a [<!ENTITY b "c">]><a b="'),

@@ -2,8 +2,9 @@
 
 # (C) The ngx_xmpp_sip_module authors
 
-# Tests for IM sessions of the dialect "ocs": requests within a dialog, and what happens
-# when both sides begin at once, or anew (ocs-wire 2.5; RFC 3261, 9, 12 to 14).
+# Tests for IM sessions of the dialect "ocs": requests within a dialog, and
+# what happens when both sides begin at once, or anew (ocs-wire 2.5; RFC 3261,
+# 9, 12 to 14).
 
 ###############################################################################
 
@@ -427,7 +428,9 @@ case('no such dialog', sub {
 	my $s = $client->start($u);
 	my $c = $edge->link();
 
-	for my $file (qw/ message-plain info-typing bye update reinvite refer /) {
+	for my $file (qw/ message-plain info-typing bye update reinvite
+		refer /)
+	{
 		is($s->transact($file, %{$s->{routes}}, text => 'type',
 			to => "<sip:$u>;tag=0123456789abcdef")->code(), 481,
 			"$file, To tag");

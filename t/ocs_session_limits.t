@@ -2,8 +2,8 @@
 
 # (C) The ngx_xmpp_sip_module authors
 
-# Tests for the number of IM sessions of the dialect "ocs", and of messages that
-# wait for one.
+# Tests for the number of IM sessions of the dialect "ocs", and of messages
+# that wait for one.
 
 ###############################################################################
 

@@ -2,9 +2,9 @@
 
 # (C) The ngx_xmpp_sip_module authors
 
-# Tests for IM sessions that users of XMPP begin, dialect "ocs": the INVITE, what waits
-# for it, how it is refused, and what happens when the session is gone (ocs-wire
-# 2.2, 2.5, 2.6).
+# Tests for IM sessions that users of XMPP begin, dialect "ocs": the INVITE,
+# what waits for it, how it is refused, and what happens when the session is
+# gone (ocs-wire 2.2, 2.5, 2.6).
 
 ###############################################################################
 
@@ -26,7 +26,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(38);
+	->has_daemon('openssl')->plan(40);
 
 my $g = Test::Nginx::Gateway->new($t, dialect => 'ocs', federation => <<'EOF_');
         chatstates_interval 2s;
@@ -49,13 +49,13 @@ case('INVITE', sub {
 
 	is($m->uri(), "sip:$r", 'Request-URI');
 	is($m->header('To'), "<sip:$r>", 'To');
-	like($m->header('From'), qr/^(?:"[^"]*" ?)?<sip:\Q$u\E(?:;[^>]*)?>;tag=\w+/,
-		'From');
+	like($m->header('From'),
+		qr/^(?:"[^"]*" ?)?<sip:\Q$u\E(?:;[^>]*)?>;tag=\w+/, 'From');
 	is($m->cseq() > 0, 1, 'CSeq');
 	like($m->body(), qr/^m=message \d+ sip /m, 'm=');
 	unlike($m->raw(), qr/hello|aGVsbG8/, 'the text is not in it');
-	like($m->header('Allow') // '', qr/\bMESSAGE\b.*\bINFO\b|\bINFO\b.*\bMESSAGE\b/,
-		'Allow');
+	like($m->header('Allow') // '', qr/\b$_\b/, "Allow: $_")
+		for qw/ ACK BYE CANCEL MESSAGE INFO /;
 
 	# what Lync sends while it forks, and a phone that rings
 
@@ -79,8 +79,9 @@ case('Contact without user, routes in one line', sub {
 	$xmpp->send(chat("$u/res", $r, 'hello'));
 	my $s = $client->session();
 
-	$s->{contact} = '<sip:ocsserver.s.test:5061;transport=tls>;proxy=replace';
-	my @rr = (reverse(@{$s->{our_routes}}), $s->invite()->all('Record-Route'));
+	$s->{contact} = '<sip:ocs.s.test:5061;transport=tls>;proxy=replace';
+	my @rr = (reverse(@{$s->{our_routes}}),
+		$s->invite()->all('Record-Route'));
 	$s->accept('record-routes' => [join(', ', @rr)]);
 
 	ok($s->acked(), 'ACK');
@@ -201,6 +202,8 @@ for ([486, 'recipient-unavailable'], [480, 'recipient-unavailable'],
 		ok($s->acked(), 'ACK');
 		is($edge->told($u), "$r $u error m$_ $condition", "error $_")
 			for 1 .. 3;
+		like($t->read_file('error.log'), qr/\QINVITE to a user of "s.test" \E
+			failed:\ $status\ 1034;reason="x"/x, 'log');
 		ok(!$client->message(0), 'no MESSAGE');
 
 		# the next one is another attempt
@@ -359,6 +362,41 @@ case('gone ends the session', sub {
 	my $new = $client->session();
 	is($new->heard(), 'two', 'a new session');
 	ok($edge->quiet($u), 'nothing to XMPP');
+});
+
+case('gone right behind a message', sub {
+	my ($client, $r, $u) = user(message => 0);
+
+	$xmpp->send(chat("$u/res", $r, 'bye')
+		. chat_state("$u/res", $r, 'gone'));
+	my $s = $client->session();
+	my $m = $s->message() or die "no MESSAGE\n";
+	$s->reply($m, 200);
+
+	# it may have come while the INVITE was under way, when it is nothing
+
+	$xmpp->send(chat("$u/res", $r, 'and bye'));
+	$m = $s->message() or die "no MESSAGE\n";
+	$xmpp->send(chat_state("$u/res", $r, 'gone'));
+	$s->reply($m, 200);
+
+	ok($s->ended(15), 'BYE');
+	ok($edge->quiet($u), 'nothing to XMPP');
+});
+
+case('gone, and back again', sub {
+	my ($client, $r, $u) = user(message => 0);
+
+	$xmpp->send(chat("$u/res", $r, 'one'));
+	my $s = $client->session();
+	my $m = $s->message() or die "no MESSAGE\n";
+
+	$xmpp->send(chat_state("$u/res", $r, 'gone')
+		. chat("$u/res", $r, 'two'));
+	$client->set(message => 200);
+	$s->reply($m, 200);
+	is($s->heard(), 'two', 'same session');
+	ok(!$s->ended(3), 'which goes on');
 });
 
 case('gone ends a session that the client began', sub {

@@ -2,8 +2,8 @@
 
 # (C) The ngx_xmpp_sip_module authors
 
-# Tests for policy and time in IM sessions of the dialect "ocs": permit, deny, sizes,
-# sessions without use (ocs-wire 2.5, 2.6).
+# Tests for policy and time in IM sessions of the dialect "ocs": permit, deny,
+# sizes, sessions without use (ocs-wire 2.5, 2.6).
 
 ###############################################################################
 

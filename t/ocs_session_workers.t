@@ -2,8 +2,9 @@
 
 # (C) The ngx_xmpp_sip_module authors
 
-# Tests for IM sessions of the dialect "ocs" that several workers know: requests over
-# any of the Edge's links (ocs-wire 5.4), reload, and the death of a worker.
+# Tests for IM sessions of the dialect "ocs" that several workers know:
+# requests over any of the Edge's links (ocs-wire 5.4), reload, and the death
+# of a worker.
 
 ###############################################################################
 

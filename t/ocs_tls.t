@@ -57,9 +57,9 @@ $ca->issue('old', cn => 'old.test', dns => 'old.test', key => 'rsa');
 
 my @old = (SSL_version => 'TLSv1', SSL_cipher_list => 'AES128-SHA:@SECLEVEL=0');
 
-$t->plan(12);
+$t->plan(13);
 
-$g->start(sip => { @old });
+$g->start(sip => { @old, SSL_verify_mode => 3 });
 
 my $old = Test::Nginx::XMPP::Server->listen('127.0.0.1:' . port(8271),
 	domains => ['old.test'], $ca->ssl('old'), sasl_external => 1, @old);
@@ -73,6 +73,7 @@ my $m = $s->wait_request(undef, 'SUBSCRIBE');
 ok($m, 'dialled');
 is($m->conn()->tls_info()->{version}, 'TLSv1', 'version');
 is($m->conn()->tls_info()->{cipher}, 'AES128-SHA', 'cipher');
+like($m->conn()->tls_info()->{subject}, qr/gw\.test/, 'our certificate');
 is($m->uri(), 'sip:r@s.test', 'SUBSCRIBE');
 
 # we are dialled

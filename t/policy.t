@@ -54,6 +54,7 @@ EOF
         xmpp_domain *.wild.test server=127.0.0.1:%%PORT_8269%%;
         deny spam.wild.test *.spam.wild.test denied.test;
         permit $enabled $friend;
+        default deny;
 EOF
 
 $g->start(xmpp => { domains => ['x.test', 'third.test', 'a.wild.test'] });
@@ -105,9 +106,9 @@ is($sip->transact('MESSAGE', 'sip:u@x.spam.wild.test', body => 'no')->code(),
 is($sip->transact('MESSAGE', 'sip:u@third.test', from => 'sip:r@other.test',
 	body => 'no')->code(), 403, 'neither domain is home');
 
-# SIP to SIP is not ours
+# SIP to SIP is not ours, and who sends it here is told so
 
-is($sip->transact('MESSAGE', 'sip:r@other.test', body => 'no')->code(), 404,
+is($sip->transact('MESSAGE', 'sip:r@other.test', body => 'no')->code(), 403,
 	'reflection'); # ARC-04
 
 # rate: 5r/s from x.test, so a burst of 5 and one second's more
@@ -129,7 +130,7 @@ cmp_ok($seen{no}, '>', 5, 'rate - refused'); # SEC-26
 # counters
 
 like(Test::Nginx::Stream::stream('127.0.0.1:' . Test::Nginx::port(8080))
-	->read(), qr/^2\s+4\s+0\s+$/, 'counters');
+	->read(), qr/^2\s+5\s+0\s+$/, 'counters');
 
 undef $sip;
 undef $xmpp;

@@ -25,7 +25,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(12);
+	->has_daemon('openssl')->plan(13);
 my $d = $t->testdir();
 
 my $times = 'subscription_min 1s; notify_interval 50ms; poll_wait 200ms;';
@@ -150,6 +150,27 @@ case('off', sub {
 	wait_until(now() + 6);
 	is($x->presence(0, to => $c->{u}, type => 'unsubscribe'), undef,
 		'none');
+});
+
+# dialogs of its users end, whatever it spoke; there are no alerts
+
+case('a domain that is gone', sub {
+	my $c = granted('o.test', expires => 3);
+	my $p = $hub->presentity('w@o.test', notify => 'active', expires => 3,
+		document => doc('w@o.test'));
+	ask('w@x.test', 'w@o.test', 'subscribe');
+	$p->subscription();
+	is($hub->told('w@x.test'), 'subscribed w@o.test', 'watched');
+
+	my $until = now() + 4;
+	$g->write(federation => "default deny; $state $times");
+	my $old = $xmpp{'s.test'};
+	$t->reload();
+	ok($old->stream_closed(10), 'reload');
+	%xmpp = ('s.test' => $g->xmpp());
+	wait_until($until);
+	granted('s.test');
+	pass('the others go on');
 });
 
 is($hub->wrong(), '', 'dialogs are as they should be');

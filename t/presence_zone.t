@@ -111,9 +111,12 @@ pass('messages cross');
 
 $_->unsubscribe() for splice(@all, 0, 50);
 
+# what a new pair needs beside may be of another size than what is free now
+
 for (1 .. 20) {
-	my $w = $hub->watcher("u1\@x.test", from => "sip:late$_\@s.test");
+	my $w = $hub->watcher("u$_\@x.test", from => 'sip:flood@s.test');
 	$code = $w->subscribe()->code();
+	push @all, $w;
 	last if $code == 200;
 }
 

@@ -20,6 +20,7 @@
 #include "ngx_fed_error.h"
 #include "ngx_fed_event.h"
 #include "ngx_fed_domain.h"
+#include "ngx_fed_auto.h"
 #include "ngx_fed_watch.h"
 #include "ngx_fed_session.h"
 #include "ngx_fed_zone.h"

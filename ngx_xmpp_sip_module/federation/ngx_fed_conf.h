@@ -66,8 +66,17 @@ struct ngx_fed_conf_s {
     ngx_hash_combined_t           domains_hash;
     ngx_hash_combined_t           denied_hash;
     ngx_fed_domain_t             *any;       /* default; leg NULL: deny */
+    ngx_fed_domain_t             *any_sip;   /* ... if SIP asks: the same, or
+                                                that of "default auto" */
     ngx_fed_domain_t              none;      /* leg NULL: what deny finds */
     ngx_array_t                  *permit;    /* ngx_stream_complex_value_t */
+
+    /* default auto */
+
+    ngx_stream_complex_value_t   *prefer;    /* NULL: SIP */
+    ngx_msec_t                    auto_idle;
+    ngx_msec_t                    auto_min;  /* of the time that an answer of */
+    ngx_msec_t                    auto_max;  /* DNS is used for */
     ngx_uint_t                    dialects;  /* bits, of those in use */
 
     ngx_str_t                     host;      /* ours, in Via and Contact */
@@ -101,14 +110,15 @@ struct ngx_fed_conf_s {
     ngx_flag_t                    log_bodies;
     ngx_flag_t                    private_addresses;
     ngx_flag_t                    mask_recipients;     /* ERR-24 */
-    ngx_flag_t                    message_6xx;         /* ERR-13 */
+    ngx_flag_t                    message_6xx;   /* ERR-13; unset: as dialect */
     ngx_flag_t                    mirror_chat;         /* IM-35 */
     ngx_uint_t                    chatstates;    /* unset: as the dialect */
-    ngx_uint_t                    chatstates_idle;
+    ngx_uint_t                    chatstates_idle;     /* the same */
     ngx_msec_t                    chatstates_interval;
     ngx_flag_t                    receipts;
     ngx_uint_t                    message_status;      /* 202 or 200, IM-36 */
-    ngx_uint_t                    unavailable_status;  /* 403 or 480, ERR-14 */
+    ngx_uint_t                    unavailable_status;  /* 403 or 480, ERR-14;
+                                                          0: as the dialect */
 
     ngx_msec_t                    connect_timeout;
     ngx_msec_t                    handshake_timeout;   /* until authenticated */
@@ -188,6 +198,8 @@ struct ngx_fed_conf_s {
     void                         *xmpp_data;
     void                         *sip_data;
     void                         *zone_data;
+    void                         *auto_data;
+    time_t                        native_logged;
 };
 
 

@@ -30,6 +30,7 @@ typedef struct {
 #define NGX_FED_DOMAIN_SIP       0x02
 
 
+static char *ngx_fed_domain_auto(ngx_conf_t *cf, ngx_fed_conf_t *fcf);
 static char *ngx_fed_domain_params(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
     ngx_fed_domain_t *domain, ngx_uint_t first);
 static ngx_fed_domain_t *ngx_fed_domain_add(ngx_conf_t *cf,
@@ -52,6 +53,8 @@ static char *ngx_fed_domain_message_size(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
 static char *ngx_fed_domain_rate(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
     ngx_fed_domain_t *domain, ngx_str_t *value);
 static char *ngx_fed_domain_eku(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
+    ngx_fed_domain_t *domain, ngx_str_t *value);
+static char *ngx_fed_domain_prefer(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
     ngx_fed_domain_t *domain, ngx_str_t *value);
 static char *ngx_fed_domain_finish(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
     ngx_fed_domain_t *domain);
@@ -91,6 +94,9 @@ static ngx_fed_domain_param_t  ngx_fed_domain_parameters[] = {
     { ngx_string("eku="), ngx_fed_domain_eku,
       NGX_FED_DOMAIN_SIP },
 
+    { ngx_string("prefer="), ngx_fed_domain_prefer,
+      NGX_FED_DOMAIN_XMPP },
+
     { ngx_null_string, NULL, 0 }
 };
 
@@ -98,11 +104,13 @@ static ngx_fed_domain_param_t  ngx_fed_domain_parameters[] = {
 /*
  * Finds the entry of a domain given in lower case and A-labels: exact, then the
  * longest wildcard, then the default.  Never NULL: leg is NULL if the domain is
- * denied or not federated with.
+ * denied or not federated with.  The leg that asks matters with "default auto",
+ * which has an entry for each: what it says is how the domain is spoken with
+ * over that leg, not that it is to be (see ngx_fed_auto_choose()).
  */
 
 ngx_fed_domain_t *
-ngx_fed_domain_find(ngx_fed_conf_t *fcf, ngx_str_t *name)
+ngx_fed_domain_find(ngx_fed_conf_t *fcf, ngx_str_t *name, ngx_fed_leg_t *leg)
 {
     ngx_uint_t         key;
     ngx_fed_domain_t  *domain;
@@ -123,7 +131,11 @@ ngx_fed_domain_find(ngx_fed_conf_t *fcf, ngx_str_t *name)
     domain = ngx_hash_find_combined(&fcf->domains_hash, key, name->data,
                                     name->len);
 
-    return domain ? domain : fcf->any;
+    if (domain) {
+        return domain;
+    }
+
+    return (leg == fcf->sip) ? fcf->any_sip : fcf->any;
 }
 
 
@@ -201,6 +213,10 @@ ngx_fed_domain_default(ngx_conf_t *cf, ngx_fed_conf_t *fcf)
     domain->any = 1;
     fcf->any = domain;
 
+    if (ngx_strcmp(value[1].data, "auto") == 0) {
+        return ngx_fed_domain_auto(cf, fcf);
+    }
+
     if (ngx_strcmp(value[1].data, "xmpp") == 0) {
         domain->leg = fcf->xmpp;
 
@@ -210,12 +226,43 @@ ngx_fed_domain_default(ngx_conf_t *cf, ngx_fed_conf_t *fcf)
     } else {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid value \"%V\" in \"default\", "
-                           "it must be \"deny\", \"xmpp\" or \"sip\"",
-                           &value[1]);
+                           "it must be \"deny\", \"xmpp\", \"sip\" or "
+                           "\"auto\"", &value[1]);
         return NGX_CONF_ERROR;
     }
 
     return ngx_fed_domain_params(cf, fcf, domain, 2);
+}
+
+
+/*
+ * default auto: an entry for each leg, to which those of the parameters go that
+ * it has.  SIP is over TLS always, as its peers are found by DNS.
+ */
+
+static char *
+ngx_fed_domain_auto(ngx_conf_t *cf, ngx_fed_conf_t *fcf)
+{
+    ngx_fed_domain_t  *sip;
+
+    sip = ngx_fed_domain_create(cf);
+    if (sip == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    sip->any = 1;
+    sip->automatic = 1;
+    sip->leg = fcf->sip;
+
+    fcf->any->automatic = 1;
+    fcf->any->leg = fcf->xmpp;
+    fcf->any_sip = sip;
+
+    if (ngx_fed_domain_params(cf, fcf, fcf->any, 2) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_fed_domain_params(cf, fcf, sip, 2);
 }
 
 
@@ -253,6 +300,10 @@ ngx_fed_domain_params(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
                 break;
             }
 
+            if (domain->automatic && param->legs) {
+                break;
+            }
+
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "parameter \"%V\" is not one of %s domains",
                                &value[i],
@@ -268,6 +319,13 @@ ngx_fed_domain_params(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
 
         v.data += param->name.len;
         v.len -= param->name.len;
+
+        if (!(param->legs & leg)) {
+
+            /* it is the other entry's */
+
+            continue;
+        }
 
         rv = param->set(cf, fcf, domain, &v);
 
@@ -403,6 +461,10 @@ ngx_fed_domain_server(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
         return "\"srv\" does not go with a host";
     }
 
+    if (domain->automatic) {
+        return "servers of \"default auto\" are found by DNS";
+    }
+
     ngx_memzero(&u, sizeof(ngx_url_t));
 
     u.url = *value;
@@ -444,6 +506,10 @@ ngx_fed_domain_tls(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
 {
     if (domain->tls != NGX_CONF_UNSET_UINT) {
         return "is duplicate";
+    }
+
+    if (domain->automatic && domain->leg == fcf->sip) {
+        return NGX_CONF_OK;
     }
 
     if (ngx_strcmp(value->data, "required") == 0) {
@@ -604,6 +670,57 @@ ngx_fed_domain_eku(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
 }
 
 
+/* default auto: "sip" or "xmpp", or what has variables, for each event */
+
+static char *
+ngx_fed_domain_prefer(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
+    ngx_fed_domain_t *domain, ngx_str_t *value)
+{
+    void                                *ctx;
+    ngx_stream_compile_complex_value_t   ccv;
+
+    if (!domain->automatic) {
+        return "it is one of \"default auto\" only";
+    }
+
+    if (fcf->prefer) {
+        return "is duplicate";
+    }
+
+    fcf->prefer = ngx_pcalloc(cf->pool, sizeof(ngx_stream_complex_value_t));
+    if (fcf->prefer == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(&ccv, sizeof(ngx_stream_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = value;
+    ccv.complex_value = fcf->prefer;
+
+    /* variables of the stream module are compiled in its own context */
+
+    ctx = cf->ctx;
+    cf->ctx = fcf->ctx;
+
+    if (ngx_stream_compile_complex_value(&ccv) != NGX_OK) {
+        cf->ctx = ctx;
+        return NGX_CONF_ERROR;
+    }
+
+    cf->ctx = ctx;
+
+    if (fcf->prefer->lengths == NULL
+        && ngx_strcmp(value->data, "sip") != 0
+        && ngx_strcmp(value->data, "xmpp") != 0)
+    {
+        return "it must be \"sip\", \"xmpp\" or a variable";
+    }
+
+    return NGX_CONF_OK;
+}
+
+
 /* Defaults, and what does not go together. */
 
 static char *
@@ -761,6 +878,10 @@ ngx_fed_domain_init(ngx_conf_t *cf, ngx_fed_conf_t *fcf)
 
     if (fcf->any == NULL) {
         fcf->any = &fcf->none;
+    }
+
+    if (fcf->any_sip == NULL) {
+        fcf->any_sip = fcf->any;
     }
 
     if (ngx_fed_domain_hash(cf, &fcf->domains, &fcf->domains_hash) != NGX_OK

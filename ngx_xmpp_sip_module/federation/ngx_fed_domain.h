@@ -52,7 +52,9 @@ struct ngx_fed_domain_s {
     /* set by the SIP leg when a process begins */
 
     ngx_uint_t                    chatstates;     /* NGX_FED_CHATSTATES_* */
+    ngx_uint_t                    chatstates_idle;    /* NGX_FED_CHAT_* */
     ngx_uint_t                    receipts;
+    ngx_uint_t                    errors;    /* for ngx_fed_error_status() */
 
     u_char                       *file;
     ngx_uint_t                    line;
@@ -60,13 +62,15 @@ struct ngx_fed_domain_s {
     unsigned                      home:1;
     unsigned                      wildcard:1;
     unsigned                      any:1;     /* it is the default */
+    unsigned                      automatic:1;   /* ... and DNS says which */
     unsigned                      srv:1;     /* server=srv was given */
     unsigned                      eku_any:1;
     unsigned                      size_set:1;
 };
 
 
-ngx_fed_domain_t *ngx_fed_domain_find(ngx_fed_conf_t *fcf, ngx_str_t *name);
+ngx_fed_domain_t *ngx_fed_domain_find(ngx_fed_conf_t *fcf, ngx_str_t *name,
+    ngx_fed_leg_t *leg);
 ngx_uint_t ngx_fed_domain_needs_resolver(ngx_fed_conf_t *fcf,
     ngx_fed_domain_t **domain);
 

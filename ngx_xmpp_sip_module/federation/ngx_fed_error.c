@@ -264,6 +264,8 @@ static ngx_fed_error_result_t  ngx_fed_error_results[] = {
 
     { ngx_string("refused"),
       NGX_FED_FORBIDDEN, NGX_FED_TYPE_AUTH, 403 },
+    { ngx_string("native"),
+      NGX_FED_NOT_ALLOWED, NGX_FED_TYPE_CANCEL, 403 },
     { ngx_string("over rate"),
       NGX_FED_POLICY_VIOLATION, NGX_FED_TYPE_WAIT, 500 },
     { ngx_string("too large"),
@@ -387,7 +389,7 @@ ngx_fed_error_redirection(ngx_fed_outcome_t *outcome,
 
 /*
  * Returns the status that tells a SIP sender of the outcome of a non-INVITE
- * request (RFC 7247, 7.1); flags are NGX_FED_TO_FULL and NGX_FED_6XX_OFF.
+ * request (RFC 7247, 7.1); flags are NGX_FED_TO_FULL and the like.
  * With 301 and 302 outcome->address has to go into Contact, with 405 the
  * method must not be in Allow (RFC 3261, 21.4.6).
  */

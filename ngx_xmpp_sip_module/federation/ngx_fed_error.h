@@ -63,6 +63,7 @@ typedef enum {
     /* decided here; each is a row of both tables */
 
     NGX_FED_REFUSED,           /* policy: deny, default, permit, no home */
+    NGX_FED_NATIVE,            /* both domains are on the same side */
     NGX_FED_RATE,              /* over the domain's rate= */
     NGX_FED_TOO_LARGE,         /* over message_size= or the peer's limit */
     NGX_FED_QUEUE_FULL,

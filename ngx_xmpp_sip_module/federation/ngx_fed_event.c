@@ -18,6 +18,9 @@
 
 static ngx_fed_event_t *ngx_fed_event_alloc(ngx_fed_conf_t *fcf,
     ngx_fed_leg_t *source, ngx_fed_kind_e kind);
+static void ngx_fed_event_go(ngx_fed_event_t *ev);
+static ngx_int_t ngx_fed_event_keep(ngx_fed_event_t *ev);
+static void ngx_fed_event_native(ngx_fed_event_t *ev);
 static ngx_fed_outcome_e ngx_fed_event_policy(ngx_fed_event_t *ev,
     const char **text);
 static ngx_uint_t ngx_fed_event_counted(ngx_fed_event_t *ev);
@@ -120,15 +123,9 @@ ngx_fed_event_alloc(ngx_fed_conf_t *fcf, ngx_fed_leg_t *source,
 void
 ngx_fed_event_submit(ngx_fed_event_t *ev)
 {
-    const char         *text;
-    ngx_fed_conf_t     *fcf;
-    ngx_fed_outcome_e   result;
-
-    fcf = ev->conf;
-
     ev->submitted = 1;
 
-    if (fcf->log_bodies && ev->body.len) {
+    if (ev->conf->log_bodies && ev->body.len) {
         ev->logged_body.data = ngx_pstrdup(ev->pool, &ev->body);
 
         if (ev->logged_body.data) {
@@ -136,9 +133,31 @@ ngx_fed_event_submit(ngx_fed_event_t *ev)
         }
     }
 
+    ngx_fed_event_go(ev);
+}
+
+
+static void
+ngx_fed_event_go(ngx_fed_event_t *ev)
+{
+    const char         *text;
+    ngx_fed_conf_t     *fcf;
+    ngx_fed_outcome_e   result;
+
+    fcf = ev->conf;
     text = NULL;
 
     result = ngx_fed_event_admit(ev, &text);
+
+    if (result == NGX_FED_PENDING) {
+        result = ngx_fed_event_keep(ev) == NGX_OK
+                 ? ngx_fed_auto_wait(ev, ngx_fed_event_go, &text)
+                 : NGX_FED_INTERNAL;
+    }
+
+    if (result == NGX_FED_PENDING) {
+        return;
+    }
 
     if (result != NGX_FED_ACCEPTED) {
         ngx_fed_event_fail(ev, result, text);
@@ -156,9 +175,44 @@ ngx_fed_event_submit(ngx_fed_event_t *ev)
 }
 
 
+/* Copies what lies in the read buffer of the source. */
+
+static ngx_int_t
+ngx_fed_event_keep(ngx_fed_event_t *ev)
+{
+    u_char      *p;
+    ngx_str_t   *texts[5];
+    ngx_uint_t   i;
+
+    texts[0] = &ev->body;
+    texts[1] = &ev->subject;
+    texts[2] = &ev->thread;
+    texts[3] = &ev->lang;
+    texts[4] = &ev->stamp;
+
+    for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+
+        if (texts[i]->len == 0) {
+            continue;
+        }
+
+        p = ngx_pstrdup(ev->pool, texts[i]);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        texts[i]->data = p;
+    }
+
+    return NGX_OK;
+}
+
+
 /*
  * Asks policy whether an event may cross, once.  Returns NGX_FED_ACCEPTED, or
- * the outcome that it is to have, with the reason in *text.
+ * the outcome that it is to have, with the reason in *text; NGX_FED_PENDING, if
+ * DNS must be asked first, to submit() only: the legs see to that themselves
+ * when they must have an answer at once.
  */
 
 ngx_fed_outcome_e
@@ -186,32 +240,20 @@ ngx_fed_event_admit(ngx_fed_event_t *ev, const char **text)
 static ngx_fed_outcome_e
 ngx_fed_event_policy(ngx_fed_event_t *ev, const char **text)
 {
-    ngx_int_t        rc;
-    ngx_fed_conf_t  *fcf;
+    ngx_int_t           rc;
+    ngx_fed_conf_t     *fcf;
+    ngx_fed_outcome_e   result;
 
     fcf = ev->conf;
 
-    if (ev->from_domain == NULL) {
-        ev->from_domain = ngx_fed_domain_find(fcf, &ev->from.domain);
-    }
+    result = ngx_fed_event_route(ev, text);
 
-    if (ev->to_domain == NULL) {
-        ev->to_domain = ngx_fed_domain_find(fcf, &ev->to.domain);
-    }
+    /* within what is there already it goes on until more is known */
 
-    if (ev->from_domain->leg != ev->source) {
-        *text = "sender's domain is not federated";
-        return NGX_FED_REFUSED;
-    }
-
-    if (ev->to_domain->leg != ev->target) {
-        *text = "recipient's domain is not federated";
-        return NGX_FED_REFUSED;
-    }
-
-    if (!ev->from_domain->home && !ev->to_domain->home) {
-        *text = "neither domain is a home domain";
-        return NGX_FED_REFUSED;
+    if (result != NGX_FED_ACCEPTED
+        && !(result == NGX_FED_PENDING && ev->source == fcf->sip))
+    {
+        return result;
     }
 
     rc = ngx_fed_event_counted(ev)
@@ -241,7 +283,113 @@ ngx_fed_event_policy(ngx_fed_event_t *ev, const char **text)
         }
     }
 
+    /* what speaks for a domain of "default auto" shows which leg it has */
+
+    if (ev->from_domain->automatic) {
+        ngx_fed_auto_used(ev);
+    }
+
     return NGX_FED_ACCEPTED;
+}
+
+
+/*
+ * Tells whether this gateway is the way from the sender's domain, who is
+ * authenticated, to the recipient's.  Returns NGX_FED_ACCEPTED, NGX_FED_PENDING
+ * if DNS must be asked first, see ngx_fed_auto_wait(), or the outcome that the
+ * event is to have, with the reason in *text.
+ */
+
+ngx_fed_outcome_e
+ngx_fed_event_route(ngx_fed_event_t *ev, const char **text)
+{
+    ngx_fed_conf_t     *fcf;
+    ngx_fed_outcome_e   result;
+
+    fcf = ev->conf;
+
+    if (ev->chosen) {
+        return NGX_FED_ACCEPTED;
+    }
+
+    ev->target = (ev->source == fcf->sip) ? fcf->xmpp : fcf->sip;
+
+    if (ev->from_domain == NULL) {
+        ev->from_domain = ngx_fed_domain_find(fcf, &ev->from.domain,
+                                              ev->source);
+    }
+
+    if (ev->to_domain == NULL) {
+        ev->to_domain = ngx_fed_domain_find(fcf, &ev->to.domain, ev->target);
+    }
+
+    if (ev->from_domain->leg != ev->source) {
+        *text = "sender's domain is not federated";
+        return NGX_FED_REFUSED;
+    }
+
+    if (ev->to_domain->leg == ev->source && ev->from_domain->home
+        && !ev->to_domain->home)
+    {
+        *text = (ev->source == fcf->sip)
+                ? "recipient's domain is native SIP, not bridged here"
+                : "recipient's domain is native XMPP, not bridged here";
+        ngx_fed_event_native(ev);
+        return NGX_FED_NATIVE;
+    }
+
+    if (ev->to_domain->leg != ev->target) {
+        *text = "recipient's domain is not federated";
+        return NGX_FED_REFUSED;
+    }
+
+    if (!ev->from_domain->home && !ev->to_domain->home) {
+        *text = "neither domain is a home domain";
+        return NGX_FED_REFUSED;
+    }
+
+    result = ngx_fed_auto_choose(ev, text);
+
+    if (result == NGX_FED_ACCEPTED) {
+        ev->chosen = 1;
+
+    } else if (result == NGX_FED_NATIVE) {
+        ngx_fed_event_native(ev);
+    }
+
+    return result;
+}
+
+
+/*
+ * A home server sends here what it is to send to the other server itself: the
+ * administrator is told, but not more often than once in a second.
+ */
+
+static void
+ngx_fed_event_native(ngx_fed_event_t *ev)
+{
+    ngx_uint_t         level;
+    const char        *side;
+    ngx_fed_conf_t    *fcf;
+    ngx_fed_domain_t  *domain;
+
+    fcf = ev->conf;
+    domain = ev->to_domain;
+    side = (ev->source == fcf->sip) ? "SIP" : "XMPP";
+
+    level = (fcf->native_logged == ngx_time()) ? NGX_LOG_INFO : NGX_LOG_ERR;
+    fcf->native_logged = ngx_time();
+
+    ngx_log_error(level, fcf->log, 0,
+                  "event from a user of \"%V\" to one of \"%V\" is refused: "
+                  "that domain is native %s, as %s %s:%ui says: have the %s "
+                  "server of \"%V\" route it there itself, federation: %V",
+                  &ev->from.domain, &ev->to.domain, side,
+                  domain->automatic ? "DNS by the default in"
+                                    : "the configuration in",
+                  domain->file, domain->line, side, &ev->from.domain,
+                  &fcf->name);
 }
 
 
@@ -277,15 +425,11 @@ ngx_fed_event_permitted(ngx_fed_event_t *ev)
     ngx_uint_t                   i;
     ngx_stream_complex_value_t  *cv;
 
-    if (ngx_fed_event_session(ev) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
     cv = ev->conf->permit->elts;
 
     for (i = 0; i < ev->conf->permit->nelts; i++) {
 
-        if (ngx_stream_complex_value(ev->session, &cv[i], &value) != NGX_OK) {
+        if (ngx_fed_event_value(ev, &cv[i], &value) != NGX_OK) {
             return NGX_ERROR;
         }
 
@@ -298,6 +442,20 @@ ngx_fed_event_permitted(ngx_fed_event_t *ev)
 }
 
 
+/* Evaluates a value whose variables are those of the event. */
+
+ngx_int_t
+ngx_fed_event_value(ngx_fed_event_t *ev, ngx_stream_complex_value_t *cv,
+    ngx_str_t *value)
+{
+    if (ngx_fed_event_session(ev) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_stream_complex_value(ev->session, cv, value);
+}
+
+
 /*
  * Settles what becomes of an event and tells its source.  The event is gone
  * when this returns; the outcome's strings need not outlive the call.
@@ -306,9 +464,10 @@ ngx_fed_event_permitted(ngx_fed_event_t *ev)
 void
 ngx_fed_event_outcome(ngx_fed_event_t *ev, ngx_fed_outcome_t *outcome)
 {
-    ngx_uint_t       flags;
-    ngx_fed_conf_t  *fcf;
-    ngx_fed_count_e  count;
+    ngx_uint_t         flags;
+    ngx_fed_conf_t    *fcf;
+    ngx_fed_count_e    count;
+    ngx_fed_domain_t  *domain;
 
     fcf = ev->conf;
 
@@ -328,9 +487,15 @@ ngx_fed_event_outcome(ngx_fed_event_t *ev, ngx_fed_outcome_t *outcome)
         ev->status = (ev->source == fcf->sip && ev->kind == NGX_FED_MESSAGE
                       && !ev->ok)
                      ? fcf->message_status : 200;
+
+        if (ev->kind == NGX_FED_MESSAGE) {
+            ngx_fed_auto_used(ev);
+        }
+
         break;
 
     case NGX_FED_REFUSED:
+    case NGX_FED_NATIVE:
     case NGX_FED_RATE:
         count = NGX_FED_COUNT_REFUSED;
         break;
@@ -344,12 +509,10 @@ ngx_fed_event_outcome(ngx_fed_event_t *ev, ngx_fed_outcome_t *outcome)
 
         flags = ev->to.resource.len ? NGX_FED_TO_FULL : 0;
 
-        if (!fcf->message_6xx) {
-            flags |= NGX_FED_6XX_OFF;
-        }
+        domain = (ev->source == fcf->sip) ? ev->from_domain : ev->to_domain;
 
-        if (fcf->unavailable_status == 480) {
-            flags |= NGX_FED_UNAVAILABLE_480;
+        if (domain) {
+            flags |= domain->errors;
         }
 
         ev->status = ngx_fed_error_status(&ev->outcome, flags);

@@ -81,11 +81,38 @@ typedef enum {
 } ngx_fed_presence_type_e;
 
 
+typedef enum {
+    NGX_FED_PROTOCOL_SIP = 0,
+    NGX_FED_PROTOCOL_XMPP,
+    NGX_FED_PROTOCOLS
+} ngx_fed_protocol_e;
+
+
+/* what DNS says of a protocol that a domain may speak */
+
+typedef enum {
+    NGX_FED_OFFERS_UNKNOWN = 0,
+    NGX_FED_OFFERS_IT,
+    NGX_FED_OFFERS_NOT,        /* there is no record */
+    NGX_FED_OFFERS_NEVER       /* the record has the target "." */
+} ngx_fed_offers_e;
+
+
+typedef struct {
+    ngx_msec_t                    until;
+    uint8_t                       offers[8]; /* by ngx_fed_protocol_e */
+} ngx_fed_speaks_t;
+
+
+typedef void (*ngx_fed_resume_pt)(ngx_fed_event_t *ev);
+
+
 struct ngx_fed_event_s {
     uint32_t                      signature; /* "EVNT" */
 
     ngx_queue_t                   queue;     /* the link's open events */
-    ngx_queue_t                   wait;      /* for the target leg's use */
+    ngx_queue_t                   wait;      /* for the target leg's use; or
+                                                it waits for DNS */
 
     ngx_pool_t                   *pool;
     ngx_fed_conf_t               *conf;
@@ -128,6 +155,9 @@ struct ngx_fed_event_s {
     ngx_fed_resource_t           *resource;  /* of NGX_FED_AVAILABLE and
                                                 NGX_FED_UNAVAILABLE */
 
+    ngx_fed_resume_pt             resume;    /* after DNS was asked, ... */
+    ngx_fed_speaks_t              speaks;    /* of the recipient's domain */
+
     ngx_msec_t                    start;     /* ngx_current_msec */
     ngx_uint_t                    status;    /* SIP, once there is an outcome */
     ngx_fed_outcome_t             outcome;
@@ -138,6 +168,8 @@ struct ngx_fed_event_s {
 
     unsigned                      submitted:1;
     unsigned                      admitted:1;
+    unsigned                      chosen:1;  /* "default auto" let it pass */
+    unsigned                      looked_up:1;   /* speaks is set */
     unsigned                      told:1;    /* the sender knows already */
     unsigned                      ok:1;      /* success is 200, not 202 */
     unsigned                      confirm:1; /* he asks whether a message is
@@ -200,6 +232,8 @@ ngx_fed_event_t *ngx_fed_event_create(ngx_fed_link_t *link,
 ngx_fed_event_t *ngx_fed_event_create_own(ngx_fed_conf_t *fcf,
     ngx_fed_leg_t *source, ngx_fed_kind_e kind);
 ngx_fed_outcome_e ngx_fed_event_admit(ngx_fed_event_t *ev, const char **text);
+ngx_fed_outcome_e ngx_fed_event_route(ngx_fed_event_t *ev,
+    const char **text);
 void ngx_fed_event_submit(ngx_fed_event_t *ev);
 void ngx_fed_event_outcome(ngx_fed_event_t *ev, ngx_fed_outcome_t *outcome);
 void ngx_fed_event_accept(ngx_fed_event_t *ev);
@@ -208,6 +242,8 @@ void ngx_fed_event_fail(ngx_fed_event_t *ev, ngx_fed_outcome_e result,
 void ngx_fed_event_drop(ngx_fed_event_t *ev);
 void ngx_fed_event_orphan(ngx_fed_link_t *link);
 
+ngx_int_t ngx_fed_event_value(ngx_fed_event_t *ev,
+    ngx_stream_complex_value_t *cv, ngx_str_t *value);
 ngx_fed_event_t *ngx_fed_event_of_session(ngx_stream_session_t *s);
 
 ngx_int_t ngx_fed_variables_add(ngx_conf_t *cf);

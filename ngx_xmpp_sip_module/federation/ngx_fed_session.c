@@ -12,6 +12,7 @@
 
 
 #define NGX_FED_SESSIONS_SEEN    64      /* in one search */
+#define NGX_FED_SESSION_LINGERS  2000    /* ms */
 
 
 static void ngx_fed_session_insert(ngx_rbtree_node_t *temp,
@@ -224,6 +225,19 @@ ngx_fed_session_used(ngx_fed_conf_t *fcf, ngx_fed_session_t *session)
     ngx_queue_insert_tail(&ngx_fed_zone_sessions(fcf)->lru, &session->queue);
 
     session->used = ngx_current_msec;
+}
+
+
+/* Lets a session count as idle soon, unless it is used until then. */
+
+void
+ngx_fed_session_retire(ngx_fed_conf_t *fcf, ngx_fed_session_t *session)
+{
+    ngx_queue_remove(&session->queue);
+    ngx_queue_insert_head(&ngx_fed_zone_sessions(fcf)->lru, &session->queue);
+
+    session->used = ngx_current_msec - fcf->session_timeout
+                    + ngx_min(fcf->session_timeout, NGX_FED_SESSION_LINGERS);
 }
 
 

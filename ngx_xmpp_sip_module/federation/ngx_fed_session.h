@@ -67,6 +67,7 @@ void ngx_fed_session_wait(ngx_fed_conf_t *fcf, ngx_fed_session_t *session,
 ngx_uint_t ngx_fed_session_waits(ngx_fed_conf_t *fcf,
     ngx_fed_session_t *session);
 void ngx_fed_session_used(ngx_fed_conf_t *fcf, ngx_fed_session_t *session);
+void ngx_fed_session_retire(ngx_fed_conf_t *fcf, ngx_fed_session_t *session);
 ngx_fed_session_t *ngx_fed_session_spare(ngx_fed_conf_t *fcf,
     uint64_t partner);
 ngx_fed_session_t *ngx_fed_session_idle(ngx_fed_conf_t *fcf);

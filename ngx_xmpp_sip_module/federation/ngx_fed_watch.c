@@ -212,7 +212,7 @@ ngx_fed_watch_admit(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair, ngx_uint_t sip)
         return NGX_DECLINED;
     }
 
-    if (!ngx_fed_domain_find(fcf, &pair->watcher->domain)->home
+    if (!ngx_fed_domain_find(fcf, &pair->watcher->domain, fcf->sip)->home
         && ngx_fed_tally(fcf, ngx_fed_watch_hash(fcf, &none,
                                                  &pair->watcher->domain))
            >= fcf->domain_subscriptions)

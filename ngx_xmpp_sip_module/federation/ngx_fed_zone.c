@@ -20,6 +20,7 @@
 #define NGX_FED_RING_ALIGN    16
 
 #define NGX_FED_ZONE_NOTE     8192               /* of the zone, for a note */
+#define NGX_FED_ZONE_CHOICE   2048               /* ... a choice */
 
 #define NGX_FED_SWEEP         1000               /* ms, when nothing is due */
 #define NGX_FED_LEASE         60000              /* ms */
@@ -82,6 +83,7 @@ typedef struct {
     ngx_rbtree_node_t             pairs_sentinel;
 
     ngx_fed_notes_t               notes;
+    ngx_fed_notes_t               choices;       /* of "default auto" */
     ngx_atomic_t                  number;
 
     ngx_fed_watches_t             watches;
@@ -254,6 +256,8 @@ ngx_fed_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     zone->number = (ngx_atomic_uint_t) ngx_time() * 4;
 
     ngx_fed_notes_init(&zone->notes, shm_zone->shm.size / NGX_FED_ZONE_NOTE);
+    ngx_fed_notes_init(&zone->choices,
+                       shm_zone->shm.size / NGX_FED_ZONE_CHOICE);
 
     if (ngx_fed_watches_init(&zone->watches) != NGX_OK) {
         return NGX_ERROR;
@@ -1343,6 +1347,58 @@ ngx_fed_zone_noted(ngx_fed_conf_t *fcf, u_char *key, u_char *dst, size_t *len)
     ngx_shmtx_unlock(&ctx->shpool->mutex);
 
     return text ? NGX_OK : NGX_DECLINED;
+}
+
+
+/*
+ * Copies what is kept under a key of two halves, size octets of it.  Returns
+ * NGX_DECLINED if there is nothing; the zone is locked.
+ */
+
+ngx_int_t
+ngx_fed_zone_choice(ngx_fed_conf_t *fcf, ngx_fed_key_t *key, void *dst,
+    size_t size)
+{
+    ngx_str_t           *text;
+    ngx_fed_zone_ctx_t  *ctx;
+
+    ctx = fcf->zone_data;
+
+    text = ngx_fed_notes_get(&ctx->zone->choices, (u_char *) key);
+
+    if (text == NULL || text->len != size) {
+        return NGX_DECLINED;
+    }
+
+    ngx_memcpy(dst, text->data, size);
+
+    return NGX_OK;
+}
+
+
+/* Keeps it there, as long as there is room; the zone is locked. */
+
+void
+ngx_fed_zone_choose(ngx_fed_conf_t *fcf, ngx_fed_key_t *key, void *src,
+    size_t size)
+{
+    ngx_str_t            new, *text;
+    ngx_fed_zone_ctx_t  *ctx;
+
+    ctx = fcf->zone_data;
+
+    text = ngx_fed_notes_get(&ctx->zone->choices, (u_char *) key);
+
+    if (text && text->len == size) {
+        ngx_memcpy(text->data, src, size);
+        return;
+    }
+
+    new.data = src;
+    new.len = size;
+
+    (void) ngx_fed_notes_put(&ctx->zone->choices, ctx->shpool, (u_char *) key,
+                             &new);
 }
 
 

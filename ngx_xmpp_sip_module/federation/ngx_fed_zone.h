@@ -110,6 +110,11 @@ ngx_int_t ngx_fed_zone_note(ngx_fed_conf_t *fcf, u_char *key,
 ngx_int_t ngx_fed_zone_noted(ngx_fed_conf_t *fcf, u_char *key, u_char *dst,
     size_t *len);
 
+ngx_int_t ngx_fed_zone_choice(ngx_fed_conf_t *fcf, ngx_fed_key_t *key,
+    void *dst, size_t size);
+void ngx_fed_zone_choose(ngx_fed_conf_t *fcf, ngx_fed_key_t *key, void *src,
+    size_t size);
+
 void ngx_fed_zone_lock(ngx_fed_conf_t *fcf);
 void ngx_fed_zone_unlock(ngx_fed_conf_t *fcf);
 void *ngx_fed_zone_alloc(ngx_fed_conf_t *fcf, size_t size);

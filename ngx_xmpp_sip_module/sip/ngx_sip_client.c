@@ -810,7 +810,7 @@ ngx_sip_client_invited(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     name.data = host;
     name.len = uri.host.len;
 
-    domain = ngx_fed_domain_find(conn->ctx->conf, &name);
+    domain = ngx_fed_domain_find(conn->ctx->conf, &name, &ngx_sip_leg);
 
     if (domain->leg != conn->ctx->conf->sip
         || (!(conn->dialled && conn->peer
@@ -1084,11 +1084,12 @@ static void
 ngx_sip_client_hand_over(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_fed_id_t *id)
 {
-    ngx_str_t         name;
-    ngx_fed_conf_t   *fcf;
-    ngx_sip_uri_t     uri;
-    ngx_fed_answer_t  answer;
-    u_char            host[NGX_FED_ANSWER_TEXT], text[NGX_SIP_REASON_LEN];
+    ngx_str_t          name;
+    ngx_fed_conf_t    *fcf;
+    ngx_sip_uri_t      uri;
+    ngx_fed_answer_t   answer;
+    ngx_fed_domain_t  *domain;
+    u_char             host[NGX_FED_ANSWER_TEXT], text[NGX_SIP_REASON_LEN];
 
     fcf = conn->ctx->conf;
 
@@ -1105,7 +1106,9 @@ ngx_sip_client_hand_over(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     name.data = host;
     name.len = uri.host.len;
 
-    if (ngx_sip_identity_check(conn, &name, ngx_fed_domain_find(fcf, &name))) {
+    domain = ngx_fed_domain_find(fcf, &name, fcf->sip);
+
+    if (ngx_sip_identity_check(conn, &name, domain)) {
         ngx_sip_client_foreign(conn, &name);
         return;
     }

@@ -52,39 +52,16 @@ static void ngx_sip_composing_day(ngx_fed_event_t *ev, time_t day,
     ngx_fed_key_t *key);
 
 
-ngx_int_t
+void
 ngx_sip_composing_init(ngx_sip_ctx_t *ctx)
 {
-    ngx_uint_t         i;
-    ngx_fed_conf_t    *fcf;
-    ngx_fed_domain_t  *domain, **domains;
+    ngx_uint_t  i;
 
     for (i = 0; i < NGX_SIP_COMPOSING_BUCKETS; i++) {
         ngx_queue_init(&ctx->composing[i]);
     }
 
     ngx_queue_init(&ctx->composing_recent);
-
-    fcf = ctx->conf;
-    domains = fcf->domains.elts;
-
-    for (i = 0; i <= fcf->domains.nelts; i++) {
-
-        domain = (i < fcf->domains.nelts) ? domains[i] : fcf->any;
-
-        if (domain == NULL || domain->leg == fcf->xmpp) {
-            continue;
-        }
-
-        domain->receipts = fcf->receipts
-                           && ngx_sip_dialects[domain->dialect]->receipts;
-        domain->chatstates = fcf->chatstates;
-
-        ngx_conf_init_uint_value(domain->chatstates,
-                               ngx_sip_dialects[domain->dialect]->chatstates);
-    }
-
-    return NGX_OK;
 }
 
 
@@ -145,7 +122,7 @@ ngx_sip_composing_received(ngx_fed_event_t *ev)
         return;
     }
 
-    idle = ev->conf->chatstates_idle;
+    idle = ev->from_domain->chatstates_idle;
 
     if (ev->chat_state != NGX_FED_CHAT_COMPOSING) {
         ngx_sip_composing_disarm(composing);

@@ -255,8 +255,11 @@ typedef struct {
 typedef struct {
     ngx_uint_t                    status;
     const char                   *reason;    /* NULL: that of the status */
+    ngx_fed_outcome_e             result;    /* if policy refuses it */
     ngx_str_t                     headers;   /* rows */
     ngx_str_t                     body;      /* with ngx_sip_server_answer() */
+    unsigned                      parked:1;  /* no refusal: the request waits,
+                                                see ngx_sip_park() */
 } ngx_sip_refusal_t;
 
 
@@ -325,6 +328,7 @@ struct ngx_sip_ctx_s {
     ngx_uint_t                    nending;   /* of IM sessions */
 
     ngx_sip_msg_t                 msg;       /* being read */
+    ngx_fed_event_t              *parked;    /* ... again, after it waited */
 };
 
 
@@ -406,8 +410,13 @@ typedef struct {
     const char                   *allow;     /* row of the methods */
     ngx_uint_t                    refresh;   /* seconds that a chat state of
                                                 composing lasts */
-    ngx_uint_t                    chatstates;    /* unless configured */
     ngx_uint_t                    receipts;  /* it has them */
+
+    /* unless configured */
+
+    ngx_uint_t                    chatstates;
+    ngx_uint_t                    chatstates_idle;
+    ngx_uint_t                    errors;    /* for ngx_fed_error_status() */
 } ngx_sip_dialect_t;
 
 
@@ -450,6 +459,11 @@ ngx_fed_event_t *ngx_sip_begin(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_fed_kind_e kind, ngx_fed_key_t *key);
 void ngx_sip_reject(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_fed_key_t *key, ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal);
+
+/* ngx_sip_park.c */
+
+ngx_int_t ngx_sip_park(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal);
 
 /* ngx_sip_respond.c */
 
@@ -620,7 +634,7 @@ void ngx_sip_receipt_send(ngx_fed_event_t *ev);
 
 /* ngx_sip_composing.c */
 
-ngx_int_t ngx_sip_composing_init(ngx_sip_ctx_t *ctx);
+void ngx_sip_composing_init(ngx_sip_ctx_t *ctx);
 void ngx_sip_composing_exit(ngx_sip_ctx_t *ctx);
 void ngx_sip_composing_received(ngx_fed_event_t *ev);
 void ngx_sip_composing_send(ngx_fed_event_t *ev);

@@ -446,9 +446,9 @@ ngx_sip_dialog_send(ngx_sip_client_t *client, ngx_sip_dialog_t *dialog,
 
     client->cseq = dialog->cseq;
     client->name = dialog->remote->domain;
-    client->domain = ngx_fed_domain_find(fcf, &client->name);
+    client->domain = ngx_fed_domain_find(fcf, &client->name, fcf->sip);
 
-    local = ngx_fed_domain_find(fcf, &dialog->local->domain);
+    local = ngx_fed_domain_find(fcf, &dialog->local->domain, fcf->xmpp);
 
     /* the configuration may be another one than when the dialog was made */
 
@@ -563,7 +563,14 @@ ngx_sip_dialog_write(ngx_sip_client_t *client, ngx_sip_dialog_t *dialog,
         p = ngx_cpymem(p, rows->dialog.data, rows->dialog.len);
     }
 
-    p = ngx_sip_contact(p, rows, dialog->local);
+    /* RFC 3261, 20, table 2; RFC 3428, 9; RFC 6665, 8.2.1 */
+
+    if (ngx_sip_is(&client->method, "INVITE")
+        || ngx_sip_is(&client->method, "SUBSCRIBE")
+        || ngx_sip_is(&client->method, "NOTIFY"))
+    {
+        p = ngx_sip_contact(p, rows, dialog->local);
+    }
 
     if (headers->len) {
         p = ngx_cpymem(p, headers->data, headers->len);

@@ -54,7 +54,7 @@ ngx_sip_presence_of(ngx_sip_ctx_t *ctx, ngx_fed_address_t *addr)
 {
     ngx_fed_domain_t  *domain;
 
-    domain = ngx_fed_domain_find(ctx->conf, &addr->domain);
+    domain = ngx_fed_domain_find(ctx->conf, &addr->domain, &ngx_sip_leg);
 
     return ngx_sip_dialects[domain->dialect]->presence;
 }

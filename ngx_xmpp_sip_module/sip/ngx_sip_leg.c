@@ -22,6 +22,7 @@ static void ngx_sip_exit_process(ngx_fed_conf_t *fcf);
 static ngx_int_t ngx_sip_init_keys(ngx_sip_ctx_t *ctx);
 static ngx_int_t ngx_sip_init_vias(ngx_sip_ctx_t *ctx);
 static ngx_int_t ngx_sip_init_dialects(ngx_sip_ctx_t *ctx);
+static void ngx_sip_init_domains(ngx_fed_conf_t *fcf);
 static void ngx_sip_send(ngx_fed_event_t *ev);
 static void ngx_sip_done(ngx_fed_event_t *ev);
 static void ngx_sip_answer(ngx_fed_conf_t *fcf, ngx_fed_answer_t *answer);
@@ -112,13 +113,15 @@ ngx_sip_init_process(ngx_fed_conf_t *fcf)
     if (ngx_sip_init_keys(ctx) != NGX_OK
         || ngx_sip_init_vias(ctx) != NGX_OK
         || ngx_sip_init_dialects(ctx) != NGX_OK
-        || ngx_sip_composing_init(ctx) != NGX_OK
         || ngx_sip_server_init(ctx) != NGX_OK
         || ngx_sip_client_init(ctx) != NGX_OK)
     {
         ngx_destroy_pool(pool);
         return NGX_ERROR;
     }
+
+    ngx_sip_composing_init(ctx);
+    ngx_sip_init_domains(fcf);
 
     fcf->sip_data = ctx;
 
@@ -246,6 +249,52 @@ ngx_sip_init_dialects(ngx_sip_ctx_t *ctx)
 }
 
 
+/* What is not configured is as the dialect of each domain has it. */
+
+static void
+ngx_sip_init_domains(ngx_fed_conf_t *fcf)
+{
+    ngx_uint_t                i;
+    ngx_fed_domain_t         *domain, **domains;
+    const ngx_sip_dialect_t  *dialect;
+
+    domains = fcf->domains.elts;
+
+    for (i = 0; i <= fcf->domains.nelts; i++) {
+
+        domain = (i < fcf->domains.nelts) ? domains[i] : fcf->any_sip;
+
+        if (domain->leg != fcf->sip) {
+            continue;
+        }
+
+        dialect = ngx_sip_dialects[domain->dialect];
+
+        domain->receipts = fcf->receipts && dialect->receipts;
+
+        domain->chatstates = fcf->chatstates;
+        ngx_conf_init_uint_value(domain->chatstates, dialect->chatstates);
+
+        domain->chatstates_idle = fcf->chatstates_idle;
+        ngx_conf_init_uint_value(domain->chatstates_idle,
+                                 dialect->chatstates_idle);
+
+        domain->errors = dialect->errors;
+
+        if (fcf->message_6xx != NGX_CONF_UNSET) {
+            domain->errors &= ~(ngx_uint_t) NGX_FED_6XX_OFF;
+            domain->errors |= fcf->message_6xx ? 0 : NGX_FED_6XX_OFF;
+        }
+
+        if (fcf->unavailable_status) {
+            domain->errors &= ~(ngx_uint_t) NGX_FED_UNAVAILABLE_480;
+            domain->errors |= (fcf->unavailable_status == 480)
+                              ? NGX_FED_UNAVAILABLE_480 : 0;
+        }
+    }
+}
+
+
 static void
 ngx_sip_send(ngx_fed_event_t *ev)
 {
@@ -273,6 +322,10 @@ ngx_sip_send(ngx_fed_event_t *ev)
 static void
 ngx_sip_done(ngx_fed_event_t *ev)
 {
+    if (ev->told) {
+        return;
+    }
+
     switch (ev->kind) {
 
     case NGX_FED_MESSAGE:

@@ -152,7 +152,7 @@ ngx_sip_notifier_request(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
         if (result != NGX_FED_ACCEPTED) {
             ngx_fed_event_fail(ev, result, text);
 
-            if (result == NGX_FED_REFUSED) {
+            if (result == NGX_FED_REFUSED || result == NGX_FED_NATIVE) {
                 ngx_sip_notifier_forbid(conn->ctx, &sub.pair.id, msg);
             }
 

@@ -32,6 +32,8 @@ static ngx_uint_t ngx_sip_is_hosted(ngx_sip_conn_t *conn, ngx_str_t *host);
 static void ngx_sip_im(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
 static ngx_int_t ngx_sip_users_from(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal);
+static ngx_int_t ngx_sip_users_route(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal);
 static ngx_int_t ngx_sip_unsupported(ngx_sip_msg_t *msg, u_char *dst,
     ngx_str_t *row);
 static ngx_uint_t ngx_sip_looped(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
@@ -226,7 +228,7 @@ ngx_sip_sessions(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 
     ngx_strlow(buf, uri.host.data, uri.host.len);
 
-    domain = ngx_fed_domain_find(conn->ctx->conf, &name);
+    domain = ngx_fed_domain_find(conn->ctx->conf, &name, &ngx_sip_leg);
 
     if (domain->leg != conn->ctx->conf->sip) {
         return NULL;
@@ -460,7 +462,7 @@ ngx_sip_is_hosted(ngx_sip_conn_t *conn, ngx_str_t *host)
         return 1;
     }
 
-    if (ngx_fed_domain_find(fcf, &name)->leg == fcf->xmpp) {
+    if (ngx_fed_domain_find(fcf, &name, fcf->xmpp)->leg == fcf->xmpp) {
         return 1;
     }
 
@@ -602,24 +604,41 @@ ngx_sip_begin(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_fed_kind_e kind,
 
 /*
  * Answers a request that there is no transaction for, logs why, and drops its
- * event.  Without a status it is 500, as there was no memory.
+ * event, unless it waits.  Without a status it is 500, as there was no memory.
  */
 
 void
 ngx_sip_reject(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_fed_key_t *key,
     ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal)
 {
+    u_char     from_buf[256], to_buf[256];
+    ngx_str_t  from, to;
+
+    if (refusal->parked) {
+        return;
+    }
+
     if (refusal->status == 0) {
         refusal->status = 500;
     }
 
+    from = ngx_fed_text_log(from_buf, sizeof(from_buf), &msg->from.uri);
+    to = ngx_fed_text_log(to_buf, sizeof(to_buf), &msg->to.uri);
+
     ngx_log_error(NGX_LOG_INFO, conn->link->log, 0,
-                  "SIP %V is refused by %ui %s", &msg->method_name,
-                  refusal->status,
+                  "SIP %V is refused by %ui %s: from \"%V\" to \"%V\"",
+                  &msg->method_name, refusal->status,
                   refusal->reason ? refusal->reason
-                      : (char *) ngx_fed_error_reason(refusal->status)->data);
+                      : (char *) ngx_fed_error_reason(refusal->status)->data,
+                  &from, &to);
 
     ngx_sip_respond(conn, msg, key, refusal);
+
+    if (refusal->result) {
+        ev->told = 1;
+        ngx_fed_event_fail(ev, refusal->result, refusal->reason);
+        return;
+    }
 
     ngx_fed_event_drop(ev);
 }
@@ -628,8 +647,9 @@ ngx_sip_reject(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_fed_key_t *key,
 /*
  * Reads into an event who sends to whom, and checks what is ahead of the
  * content: whether the peer may speak for the sender, hops, extensions, loops
- * (RFC 3261, 8.2).  Returns NGX_OK, NGX_DECLINED with the refusal filled in, or
- * NGX_ERROR if there is no memory.
+ * (RFC 3261, 8.2), and whether we are the way to the recipient, for which the
+ * request may have to wait.  Returns NGX_OK, NGX_DECLINED with the refusal
+ * filled in, which ngx_sip_reject() takes, or NGX_ERROR if there is no memory.
  */
 
 ngx_int_t
@@ -639,6 +659,7 @@ ngx_sip_users(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_fed_event_t *ev,
     u_char          *buf;
     ngx_int_t        rc;
     ngx_str_t       *to;
+    ngx_uint_t       within;
     ngx_fed_conf_t  *fcf;
 
     static const ngx_uint_t  statuses[] = { 0, 400, 416, 480, 404 };
@@ -661,9 +682,19 @@ ngx_sip_users(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_fed_event_t *ev,
         return NGX_DECLINED;
     }
 
-    ev->to_domain = ngx_fed_domain_find(fcf, &ev->to.domain);
+    ev->to_domain = ngx_fed_domain_find(fcf, &ev->to.domain, fcf->xmpp);
 
-    if (ev->to_domain->leg != fcf->xmpp || ev->to.user.len == 0) {
+    within = (msg->to.tag.len || msg->method == NGX_SIP_ACK);
+
+    if (ev->to_domain->leg != fcf->xmpp
+        && (within || ev->to_domain->leg != fcf->sip))
+    {
+        refusal->status = 404;
+        refusal->reason = "Domain Is Not Federated";
+        return NGX_DECLINED;
+    }
+
+    if (ev->to.user.len == 0) {
         refusal->status = 404;
         return NGX_DECLINED;
     }
@@ -676,6 +707,10 @@ ngx_sip_users(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg, ngx_fed_event_t *ev,
     }
 
     rc = ngx_sip_users_from(conn, msg, ev, refusal);
+
+    if (rc == NGX_OK && !within) {
+        rc = ngx_sip_users_route(conn, msg, ev, refusal);
+    }
 
     if (rc != NGX_OK) {
         return rc;
@@ -738,7 +773,7 @@ ngx_sip_users_from(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
         goto refused;
     }
 
-    ev->from_domain = ngx_fed_domain_find(fcf, &ev->from.domain);
+    ev->from_domain = ngx_fed_domain_find(fcf, &ev->from.domain, fcf->sip);
 
     if (ev->from_domain->leg == fcf->xmpp) {
         why = "the domain is on the XMPP side";
@@ -770,6 +805,60 @@ refused:
                   "certificate of the peer: %V", &from, why, &names);
 
     refusal->status = 403;
+
+    return NGX_DECLINED;
+}
+
+
+/*
+ * Is this gateway the way?  Not to a domain that is on the SIP side, too, which
+ * the sender's server is to reach itself.
+ */
+
+static ngx_int_t
+ngx_sip_users_route(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
+    ngx_fed_event_t *ev, ngx_sip_refusal_t *refusal)
+{
+    ngx_fed_outcome_t   outcome;
+    ngx_fed_outcome_e   result;
+    ngx_fed_event_t    *parked;
+
+    parked = conn->ctx->parked;
+
+    if (parked) {
+        ev->speaks = parked->speaks;
+        ev->looked_up = 1;
+    }
+
+    result = ngx_fed_event_route(ev, &refusal->reason);
+
+    if (result == NGX_FED_PENDING) {
+        return ngx_sip_park(conn, msg, ev, refusal);
+    }
+
+    if (result == NGX_FED_ACCEPTED) {
+        return NGX_OK;
+    }
+
+    if (result == NGX_FED_REFUSED) {
+        refusal->reason = NULL;
+
+        /* who may cross is for policy to say, in its turn */
+
+        if (ev->to_domain->leg == ev->target) {
+            return NGX_OK;
+        }
+
+        refusal->status = 404;
+        return NGX_DECLINED;
+    }
+
+    ngx_memzero(&outcome, sizeof(ngx_fed_outcome_t));
+
+    outcome.result = result;
+
+    refusal->result = result;
+    refusal->status = ngx_fed_error_status(&outcome, 0);
 
     return NGX_DECLINED;
 }

@@ -268,7 +268,8 @@ ngx_sip_server_answer(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     }
 
     size = reason.len + answer->headers.len + answer->body.len
-           + sizeof(CRLF "Content-Length: " CRLF CRLF) + NGX_SIZE_T_LEN;
+           + sizeof(CRLF "Content-Length: " CRLF CRLF) + NGX_SIZE_T_LEN
+           + NGX_SIP_DIAGNOSIS_LEN;
 
     tail = ngx_alloc(size, conn->link->log);
     if (tail == NULL) {
@@ -282,6 +283,9 @@ ngx_sip_server_answer(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
     if (answer->headers.len) {
         p = ngx_cpymem(p, answer->headers.data, answer->headers.len);
     }
+
+    p = ngx_sip_diagnose(p, conn->ctx, ngx_sip_conn_domain(conn),
+                         answer->status, &reason);
 
     p = ngx_sprintf(p, "Content-Length: %uz" CRLF CRLF, answer->body.len);
 
@@ -814,7 +818,8 @@ ngx_sip_server_tail(ngx_fed_event_t *ev, u_char *dst, ngx_str_t *tail)
                        sizeof(NGX_SIP_ALLOW_NO_MESSAGE) - 1);
 
     } else if (status == 501) {
-        p = ngx_cpymem(p, NGX_SIP_ALLOW, sizeof(NGX_SIP_ALLOW) - 1);
+        p = ngx_sprintf(p, "%s", ngx_sip_dialects[ev->from_domain->dialect]
+                                 ->allow);
     }
 
     retry_after = outcome->retry_after;

@@ -67,8 +67,11 @@ const ngx_sip_dialect_t  ngx_sip_dialect_simple = {
 
     NGX_SIP_ALLOW,
     NGX_SIP_ISCOMPOSING_REFRESH,
+    1,
+
     NGX_FED_CHATSTATES_OFF,
-    1
+    NGX_FED_CHAT_ACTIVE,
+    0
 };
 
 

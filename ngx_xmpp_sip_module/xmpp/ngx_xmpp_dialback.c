@@ -114,7 +114,7 @@ ngx_xmpp_dialback_result(ngx_xmpp_stream_t *stream, ngx_str_t *remote,
     }
 
     if (!pair->proven && stream->trusted
-        && ngx_fed_domain_find(stream->conf, remote)->auth
+        && ngx_fed_domain_find(stream->conf, remote, &ngx_xmpp_leg)->auth
            != NGX_FED_AUTH_DIALBACK
         && stream->remote.len == remote->len
         && ngx_memcmp(stream->remote.data, remote->data, remote->len) == 0)
@@ -145,11 +145,11 @@ ngx_xmpp_dialback_policy(ngx_xmpp_stream_t *stream, ngx_str_t *remote,
     ngx_str_t          problem;
     ngx_fed_domain_t  *domain;
 
-    if (!ngx_xmpp_hosted(stream->xmpp, local)) {
+    if (!ngx_xmpp_hosted(stream->xmpp, local, remote)) {
         return "item-not-found";
     }
 
-    domain = ngx_fed_domain_find(stream->conf, remote);
+    domain = ngx_fed_domain_find(stream->conf, remote, &ngx_xmpp_leg);
 
     if (domain == NULL || domain->leg != stream->conf->xmpp) {
         return "not-allowed";
@@ -194,7 +194,7 @@ ngx_xmpp_dialback_authoritative(ngx_xmpp_stream_t *stream,
     from = ngx_xmpp_domain_text(stream->xml.pool, originating);
     to = ngx_xmpp_domain_text(stream->xml.pool, receiving);
 
-    if (!ngx_xmpp_hosted(stream->xmpp, originating)) {
+    if (!ngx_xmpp_hosted(stream->xmpp, originating, receiving)) {
         answer = "type='error'><error type='cancel'><item-not-found"
                  " xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
                  "</db:verify>";

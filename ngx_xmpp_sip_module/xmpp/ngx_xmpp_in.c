@@ -163,7 +163,8 @@ ngx_xmpp_in_addresses(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *root)
     }
 
     if (stream->remote.len) {
-        stream->domain = ngx_fed_domain_find(stream->conf, &stream->remote);
+        stream->domain = ngx_fed_domain_find(stream->conf, &stream->remote,
+                                             &ngx_xmpp_leg);
         stream->link->peer = stream->remote;
     }
 
@@ -176,7 +177,7 @@ ngx_xmpp_in_addresses(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *root)
         return "improper-addressing";
     }
 
-    if (!ngx_xmpp_hosted(stream->xmpp, &domain)) {
+    if (!ngx_xmpp_hosted(stream->xmpp, &domain, &stream->remote)) {
         return "host-unknown";
     }
 

@@ -147,7 +147,7 @@ ngx_xmpp_iq_features(ngx_xmpp_stream_t *stream, ngx_str_t *name)
                                       "'/>";
     static const char  receipts[] = "<feature var='" NGX_XMPP_RECEIPTS "'/>";
 
-    domain = ngx_fed_domain_find(stream->conf, name);
+    domain = ngx_fed_domain_find(stream->conf, name, stream->conf->sip);
 
     p = ngx_pnalloc(stream->xml.pool, sizeof(ngx_xmpp_iq_info)
                                       + sizeof(chatstates) + sizeof(receipts)

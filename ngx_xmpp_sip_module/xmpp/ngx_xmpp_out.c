@@ -262,7 +262,7 @@ ngx_xmpp_out_stanza(ngx_xmpp_t *xmpp, ngx_str_t *local, ngx_str_t *remote,
 
     fcf = xmpp->conf;
 
-    if (ngx_fed_domain_find(fcf, remote)->leg != fcf->xmpp) {
+    if (ngx_fed_domain_find(fcf, remote, fcf->xmpp)->leg != fcf->xmpp) {
         return;
     }
 
@@ -395,7 +395,7 @@ ngx_xmpp_out_remote(ngx_xmpp_t *xmpp, ngx_str_t *name)
 
     remote->pool = pool;
     remote->xmpp = xmpp;
-    remote->domain = ngx_fed_domain_find(xmpp->conf, name);
+    remote->domain = ngx_fed_domain_find(xmpp->conf, name, &ngx_xmpp_leg);
 
     remote->sn.node.key = hash;
     remote->sn.str.len = name->len;
@@ -543,7 +543,7 @@ ngx_xmpp_out_create(ngx_xmpp_t *xmpp, ngx_xmpp_role_e role, ngx_str_t *local,
         return NULL;
     }
 
-    domain = ngx_fed_domain_find(xmpp->conf, remote);
+    domain = ngx_fed_domain_find(xmpp->conf, remote, &ngx_xmpp_leg);
 
     dial = ngx_fed_dial_create(xmpp->conf, remote, domain);
 

@@ -126,7 +126,7 @@ ngx_xmpp_stanza_addresses(ngx_xmpp_stream_t *stream, ngx_pool_t *pool,
         return rc == NGX_OK ? rc_to : rc;
     }
 
-    if (!ngx_xmpp_hosted(stream->xmpp, &to->domain)) {
+    if (!ngx_xmpp_hosted(stream->xmpp, &to->domain, &from->domain)) {
         ngx_xmpp_stream_error(stream, "host-unknown", "stanza to elsewhere");
         return NGX_ERROR;
     }
@@ -246,7 +246,8 @@ ngx_xmpp_stanza_message(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
 
     body = ngx_xmpp_stanza_choose(el, lang, "body");
 
-    domain = ngx_fed_domain_find(stream->conf, &ev->to.domain);
+    domain = ngx_fed_domain_find(stream->conf, &ev->to.domain,
+                                 stream->conf->sip);
 
     if (body == NULL) {
         ngx_xmpp_stanza_status(el, ev, domain);
@@ -508,7 +509,8 @@ ngx_xmpp_stanza_uri(ngx_fed_event_t *ev, ngx_str_t *uri)
 
     if (ngx_fed_address_from_sip(ev->pool, uri, &addr) != NGX_OK
         || addr.user.len == 0
-        || !ngx_xmpp_hosted(ev->conf->xmpp_data, &addr.domain))
+        || !ngx_xmpp_hosted(ev->conf->xmpp_data, &addr.domain,
+                            &ev->from.domain))
     {
         return *uri;
     }
@@ -670,13 +672,16 @@ static void
 ngx_xmpp_stanza_late(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el,
     ngx_fed_address_t *from, ngx_fed_address_t *to)
 {
-    ngx_str_t        *id;
-    ngx_fed_id_t      ours;
-    ngx_fed_event_t  *ev;
+    ngx_str_t         *id;
+    ngx_fed_id_t       ours;
+    ngx_fed_event_t   *ev;
+    ngx_fed_domain_t  *domain;
 
     id = &el->attr[NGX_XMPP_ID];
 
-    if (!ngx_fed_domain_find(stream->conf, &to->domain)->receipts
+    domain = ngx_fed_domain_find(stream->conf, &to->domain, stream->conf->sip);
+
+    if (!domain->receipts
         || to->user.len == 0
         || ngx_fed_id_parse(stream->conf, id->data, id->len, &ours) != NGX_OK)
     {

@@ -700,16 +700,33 @@ ngx_xmpp_domain_text(ngx_pool_t *pool, ngx_str_t *domain)
 }
 
 
-/* Are we the XMPP server of the domain? */
+/*
+ * Are we the XMPP server of the domain, as remote, which may be empty, sees it?
+ * To our own XMPP servers we are that of all domains which are federated with,
+ * so that a stanza for one that is not behind us is answered by an error which
+ * says so.
+ */
 
 ngx_uint_t
-ngx_xmpp_hosted(ngx_xmpp_t *xmpp, ngx_str_t *domain)
+ngx_xmpp_hosted(ngx_xmpp_t *xmpp, ngx_str_t *domain, ngx_str_t *remote)
 {
+    ngx_fed_conf_t    *fcf;
     ngx_fed_domain_t  *entry;
 
-    entry = ngx_fed_domain_find(xmpp->conf, domain);
+    fcf = xmpp->conf;
 
-    return entry && entry->leg == xmpp->conf->sip;
+    entry = ngx_fed_domain_find(fcf, domain, fcf->sip);
+
+    if (entry->leg == fcf->sip && !entry->automatic) {
+        return 1;
+    }
+
+    if (entry->leg == NULL || entry->home) {
+        return 0;
+    }
+
+    return remote->len == 0
+           || ngx_fed_domain_find(fcf, remote, fcf->xmpp)->home;
 }
 
 

@@ -265,7 +265,8 @@ void ngx_xmpp_stream_received_error(ngx_xmpp_stream_t *stream,
 void ngx_xmpp_stream_alive(ngx_xmpp_stream_t *stream);
 ngx_int_t ngx_xmpp_domain(ngx_pool_t *pool, ngx_str_t *text,
     ngx_str_t *domain);
-ngx_uint_t ngx_xmpp_hosted(ngx_xmpp_t *xmpp, ngx_str_t *domain);
+ngx_uint_t ngx_xmpp_hosted(ngx_xmpp_t *xmpp, ngx_str_t *domain,
+    ngx_str_t *remote);
 ngx_str_t ngx_xmpp_domain_text(ngx_pool_t *pool, ngx_str_t *domain);
 ngx_int_t ngx_cdecl ngx_xmpp_stream_write(ngx_xmpp_stream_t *stream,
     const char *fmt, ...);

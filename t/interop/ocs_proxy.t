@@ -76,7 +76,7 @@ $xmpp->send("<message from='juliet\@x.test/b' to='romeo\@s.test' type='chat'>"
 is($proxy->ended($romeo), '', 'who is called: all as RFC 3261 has it');
 
 is(join("\n", grep { /^message/ } $g->log()), join("\n",
-	'message s2x romeo@s.test juliet@x.test 202 accepted',
+	'message s2x romeo@s.test juliet@x.test 200 accepted',
 	('message x2s juliet@x.test romeo@s.test 200 accepted') x 3),
 	'messages');
 

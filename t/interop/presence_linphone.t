@@ -86,7 +86,7 @@ is($juliet->told(qr/desk/), 'unavailable romeo@s.example/desk',
 # he leaves, and comes back
 
 $romeo->quit('quit');
-is($juliet->told(qr/^unav/), "unavailable $device", 'to SIP - log off');
+is($juliet->told(qr/^unav/, 60), "unavailable $device", 'to SIP - log off');
 
 $romeo = $i->linphone('romeo', publish => 1);
 like($juliet->told(), qr/^available romeo\@s\.example\/[^ ]+$/,

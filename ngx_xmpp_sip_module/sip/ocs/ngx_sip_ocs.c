@@ -36,8 +36,11 @@ const ngx_sip_dialect_t  ngx_sip_dialect_ocs = {
 
     NGX_SIP_OCS_ALLOW,
     30,
+    0,
+
     NGX_FED_CHATSTATES_ON,
-    0
+    NGX_FED_CHAT_PAUSED,
+    NGX_FED_6XX_OFF|NGX_FED_UNAVAILABLE_480
 };
 
 

@@ -46,7 +46,8 @@ ngx_sip_ocs_read(ngx_sip_ctx_t *ctx, ngx_sip_msg_t *msg, ngx_fed_event_t *ev,
 
     if (rc == NGX_DECLINED && refusal->status == 415) {
         ngx_str_set(&refusal->headers, "Accept: text/plain, text/html,"
-                                       " multipart/alternative" CRLF);
+                                       " multipart/alternative" CRLF
+                                       "Accept-Encoding: identity" CRLF);
     }
 
     return rc;

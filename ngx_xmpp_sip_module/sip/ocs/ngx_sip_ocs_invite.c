@@ -65,10 +65,14 @@ static void ngx_sip_ocs_failed(ngx_sip_ocs_im_t *im,
 static void ngx_sip_ocs_call(ngx_sip_ocs_im_t *im);
 static ngx_int_t ngx_sip_ocs_invitation(ngx_sip_ocs_invite_t *invite,
     ngx_sip_dialog_t *dialog);
+static ngx_int_t ngx_sip_ocs_invitation_dialog(ngx_sip_ocs_invite_t *invite,
+    ngx_sip_dialog_t *dialog);
 static ngx_int_t ngx_sip_ocs_invitation_text(ngx_sip_ocs_invite_t *invite,
     ngx_str_t *headers, ngx_str_t *sdp);
 static void ngx_sip_ocs_invite_handler(ngx_event_t *ev);
 static void ngx_sip_ocs_invited(ngx_sip_client_t *client,
+    ngx_fed_outcome_t *outcome, ngx_sip_msg_t *msg);
+static void ngx_sip_ocs_refused(ngx_sip_client_t *client,
     ngx_fed_outcome_t *outcome, ngx_sip_msg_t *msg);
 static ngx_int_t ngx_sip_ocs_accepted_dialog(ngx_sip_conn_t *conn,
     ngx_sip_client_t *client, ngx_sip_msg_t *msg, ngx_sip_dialog_t *dialog);
@@ -394,8 +398,8 @@ ngx_sip_ocs_call(ngx_sip_ocs_im_t *im)
         ngx_destroy_pool(client->pool);
 
         ngx_log_error(NGX_LOG_ERR, ctx->conf->log, 0,
-                      "no room for an IM session with a user of \"%V\": "
-                      "federation zone is full", &im->client->name);
+                      "no room for an IM session with a user of \"%V\", see "
+                      "\"zone\" and \"sessions\"", &im->client->name);
 
         ngx_sip_client_fail(im->client, NGX_FED_QUEUE_FULL,
                             "too many IM sessions");
@@ -417,18 +421,77 @@ ngx_sip_ocs_call(ngx_sip_ocs_im_t *im)
 static ngx_int_t
 ngx_sip_ocs_invitation(ngx_sip_ocs_invite_t *invite, ngx_sip_dialog_t *dialog)
 {
-    u_char             *p;
-    ngx_str_t          *texts, headers, sdp;
+    ngx_str_t           headers, sdp;
     ngx_uint_t          exists;
     ngx_sip_ctx_t      *ctx;
-    ngx_fed_key_t       call_id;
-    ngx_fed_event_t    *ev;
-    ngx_fed_address_t   from, to;
-    ngx_sip_client_t   *client, *bye;
+    ngx_sip_client_t   *bye;
     ngx_fed_session_t  *session;
 
+    ctx = invite->client->ctx;
+
+    if (ngx_sip_ocs_invitation_dialog(invite, dialog) != NGX_OK
+        || ngx_sip_ocs_invitation_text(invite, &headers, &sdp) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    invite->tag = dialog->tag;
+
+    ngx_fed_zone_lock(ctx->conf);
+
+    exists = (ngx_fed_session_find(ctx->conf, &invite->id) != NULL);
+
+    bye = NULL;
+    session = exists ? NULL
+                     : ngx_sip_ocs_add(invite->im->client->event, &invite->id,
+                                       dialog->texts, &bye);
+
+    if (session) {
+        session->tag = invite->tag;
+        session->cseq = 1;
+
+        ngx_fed_session_wait(ctx->conf, session, NGX_FED_SESSION_INVITING);
+    }
+
+    ngx_fed_zone_unlock(ctx->conf);
+
+    if (bye) {
+        ngx_sip_ocs_bye(bye);
+    }
+
+    if (session == NULL) {
+        return exists ? NGX_AGAIN : NGX_DECLINED;
+    }
+
+    invite->timer.handler = ngx_sip_ocs_invite_handler;
+    invite->timer.data = invite;
+    invite->timer.log = ctx->conf->log;
+
+    ngx_add_timer(&invite->timer, NGX_SIP_OCS_POLL);
+
+    (void) ngx_sip_dialog_send(invite->client, dialog, &headers, &sdp);
+
+    return NGX_OK;
+}
+
+
+/*
+ * Makes what is known of a dialog ahead of the INVITE, in the pool of that: the
+ * event may be gone before the transaction is.
+ */
+
+static ngx_int_t
+ngx_sip_ocs_invitation_dialog(ngx_sip_ocs_invite_t *invite,
+    ngx_sip_dialog_t *dialog)
+{
+    u_char             *p;
+    ngx_str_t          *texts;
+    ngx_fed_key_t       call_id;
+    ngx_fed_event_t    *ev;
+    ngx_sip_client_t   *client;
+    ngx_fed_address_t   from, to;
+
     client = invite->client;
-    ctx = client->ctx;
     ev = invite->im->client->event;
     texts = dialog->texts;
 
@@ -442,11 +505,10 @@ ngx_sip_ocs_invitation(ngx_sip_ocs_invite_t *invite, ngx_sip_dialog_t *dialog)
     ngx_str_null(&from.resource);
     ngx_str_null(&to.resource);
 
-    call_id = ngx_sip_unique(ctx);
+    call_id = ngx_sip_unique(client->ctx);
 
-    invite->tag = ngx_sip_unique(ctx).lo;
-
-    /* the event may be gone before the transaction is */
+    dialog->tag = ngx_sip_unique(client->ctx).lo;
+    dialog->cseq = 1;
 
     p = ngx_pnalloc(client->pool, 2 * NGX_SIP_TAG_LEN
                                   + ngx_fed_address_sip_size(&from)
@@ -476,46 +538,10 @@ ngx_sip_ocs_invitation(ngx_sip_ocs_invite_t *invite, ngx_sip_dialog_t *dialog)
         != NGX_OK
         || ngx_fed_address_from_sip(client->pool, &texts[NGX_FED_TEXT_REMOTE],
                                     dialog->remote)
-           != NGX_OK
-        || ngx_sip_ocs_invitation_text(invite, &headers, &sdp) != NGX_OK)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
-
-    ngx_fed_zone_lock(ctx->conf);
-
-    exists = (ngx_fed_session_find(ctx->conf, &invite->id) != NULL);
-
-    bye = NULL;
-    session = exists ? NULL : ngx_sip_ocs_add(ev, &invite->id, texts, &bye);
-
-    if (session) {
-        session->tag = invite->tag;
-        session->cseq = 1;
-
-        ngx_fed_session_wait(ctx->conf, session, NGX_FED_SESSION_INVITING);
-    }
-
-    ngx_fed_zone_unlock(ctx->conf);
-
-    if (bye) {
-        ngx_sip_ocs_bye(bye);
-    }
-
-    if (session == NULL) {
-        return exists ? NGX_AGAIN : NGX_DECLINED;
-    }
-
-    dialog->tag = invite->tag;
-    dialog->cseq = 1;
-
-    invite->timer.handler = ngx_sip_ocs_invite_handler;
-    invite->timer.data = invite;
-    invite->timer.log = ctx->conf->log;
-
-    ngx_add_timer(&invite->timer, NGX_SIP_OCS_POLL);
-
-    (void) ngx_sip_dialog_send(client, dialog, &headers, &sdp);
 
     return NGX_OK;
 }
@@ -711,7 +737,47 @@ ngx_sip_ocs_invited(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome,
         return;
     }
 
+    ngx_sip_ocs_refused(client, outcome, msg);
+
     ngx_sip_client_pair_fail(im->client, outcome);
+}
+
+
+/*
+ * Logs which answer was that there is no session, with what an Edge lets pass
+ * of the reason (ocs-wire 2.6); what else there may be is logged already.  That
+ * a user is not there is no matter of administrators.
+ */
+
+static void
+ngx_sip_ocs_refused(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome,
+    ngx_sip_msg_t *msg)
+{
+    u_char             buf[NGX_SIP_REASON_LEN];
+    ngx_str_t          why;
+    ngx_uint_t         i, level;
+    ngx_sip_header_t  *h;
+
+    if (outcome->result != NGX_FED_SIP_STATUS) {
+        return;
+    }
+
+    why = outcome->text;
+    level = ngx_fed_error_reveals(outcome) ? NGX_LOG_INFO : NGX_LOG_WARN;
+
+    for (i = 1; msg && i <= msg->nheaders; i++) {
+        h = &msg->headers[i];
+
+        if (ngx_sip_is(&h->name, "ms-diagnostics-public")) {
+            why.data = buf;
+            why.len = ngx_fed_text_line(buf, h->value.data, h->value.len,
+                                        sizeof(buf));
+        }
+    }
+
+    ngx_log_error(level, client->ctx->conf->log, 0,
+                  "INVITE to a user of \"%V\" failed: %ui %V", &client->name,
+                  outcome->status, &why);
 }
 
 
@@ -806,7 +872,8 @@ ngx_sip_ocs_accepted_dialog(ngx_sip_conn_t *conn, ngx_sip_client_t *client,
 
     client->cseq = dialog->cseq;
     client->name = dialog->remote->domain;
-    client->domain = ngx_fed_domain_find(conn->ctx->conf, &client->name);
+    client->domain = ngx_fed_domain_find(conn->ctx->conf, &client->name,
+                                         &ngx_sip_leg);
 
     return NGX_OK;
 }
@@ -893,7 +960,8 @@ ngx_sip_ocs_unwanted(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg)
 
 /*
  * Tells that a user types, or does so no longer, if there is a session; when he
- * is gone, so is that (RFC 7573, 6).  Nobody is told how it went.
+ * is gone, so is that (RFC 7573, 6), as soon as what he has said is answered,
+ * and their ACK is there (RFC 3261, 15).  Nobody is told how it went.
  */
 
 void
@@ -903,6 +971,7 @@ ngx_sip_ocs_composing(ngx_fed_event_t *ev)
     uint64_t               tag;
     ngx_int_t              rc;
     ngx_str_t              headers, body;
+    ngx_uint_t             busy;
     ngx_sip_ctx_t         *ctx;
     ngx_fed_pair_t         pair;
     ngx_sip_client_t      *client;
@@ -923,7 +992,9 @@ ngx_sip_ocs_composing(ngx_fed_event_t *ev)
 
     /* a message says as much, and must not be overtaken */
 
-    if (!ngx_sip_client_pair_busy(ctx, ev)) {
+    busy = ngx_sip_client_pair_busy(ctx, ev);
+
+    if (!busy || state == NGX_FED_CHAT_GONE) {
         client = ngx_sip_client_create(ctx, &method);
     }
 
@@ -939,7 +1010,15 @@ ngx_sip_ocs_composing(ngx_fed_event_t *ev)
 
     session = ngx_fed_session_find(ctx->conf, &pair.id);
 
-    if (session && session->state == NGX_FED_SESSION_LIVE && dialog && p) {
+    if (session && state == NGX_FED_CHAT_GONE
+        && session->state != NGX_FED_SESSION_INVITING
+        && (busy || session->state != NGX_FED_SESSION_LIVE))
+    {
+        ngx_fed_session_retire(ctx->conf, session);
+
+    } else if (session && session->state == NGX_FED_SESSION_LIVE
+               && dialog && p)
+    {
 
         tag = session->tag;
 

@@ -267,6 +267,7 @@ ngx_sip_ocs_admit(ngx_sip_ocs_request_t *rq)
     ngx_memzero(&refusal, sizeof(ngx_sip_refusal_t));
 
     refusal.status = (result == NGX_FED_REFUSED) ? 403 : 500;
+    refusal.reason = text;
 
     if (result == NGX_FED_RATE) {
         ngx_str_set(&refusal.headers, "Retry-After: 1" CRLF);
@@ -391,8 +392,8 @@ ngx_sip_ocs_begin(ngx_sip_ocs_request_t *rq, ngx_sip_refusal_t *refusal)
     }
 
     ngx_log_error(NGX_LOG_ERR, rq->conn->link->log, 0,
-                  "no room for an IM session of a user of \"%V\": federation "
-                  "zone is full", &rq->ev->from.domain);
+                  "no room for an IM session of a user of \"%V\", see "
+                  "\"zone\" and \"sessions\"", &rq->ev->from.domain);
 
     refusal->status = 500;
     ngx_str_set(&refusal->headers, NGX_SIP_OCS_RETRY_AFTER);
@@ -844,10 +845,10 @@ ngx_sip_ocs_info(ngx_sip_ocs_request_t *rq, ngx_sip_refusal_t *refusal)
 
 
 /*
- * Adds a session of the users of an event to the zone, which is locked; if that
- * is full the one that was used least recently makes room, and *bye, which may
- * be NULL, is to be sent when the zone is unlocked.  Returns NULL if there is
- * no room.
+ * Adds a session of the users of an event to the zone, which is locked; if
+ * that is full the one that was used least recently makes room, and *bye,
+ * which may be NULL, is to be sent when the zone is unlocked.  Returns NULL if
+ * there is no room.
  */
 
 ngx_fed_session_t *

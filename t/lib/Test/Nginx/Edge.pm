@@ -41,10 +41,10 @@ my @PROMISES = qw/ ms-text-format ms-embedded-first-message ms-benotify
 	ms-piggyback-first-notify com.microsoft.autoextend timer
 	com.microsoft.rtc-multiparty ms-conf-invite 100rel /;
 
-# Listens as the Edge of s.test, which the gateway dials; the links that it opens
-# itself, "links" of them, come up when they are needed.  Arguments: generation
-# of clients; routes => 0: do not judge Record-Route and Contact of the gateway;
-# spread => 1: each request goes over the next link.
+# Listens as the Edge of s.test, which the gateway dials; the links that it
+# opens itself, "links" of them, come up when they are needed.  Arguments:
+# generation of clients; routes => 0: do not judge Record-Route and Contact of
+# the gateway; spread => 1: each request goes over the next link.
 
 sub new {
 	my ($class, $g, %args) = @_;
@@ -153,7 +153,7 @@ sub stray { return @{$_[0]->{stray}}; }
 
 # Next message that a user of XMPP got, as a line: "r@s.test u@x.test: text",
 # "r@s.test u@x.test composing", "r@s.test u@x.test error m1 item-not-found";
-# of another one than the user it stays in the queue.  "nothing" if there is none.
+# those of others stay in the queue.  "nothing" if there is none.
 
 sub told {
 	my ($self, $user, $timeout) = @_;
@@ -164,7 +164,8 @@ sub told {
 		for my $i (0 .. $#$q) {
 			next if $q->[$i]->name() ne 'message';
 			next if defined $user
-				&& ($q->[$i]->attr('to') // '') !~ /^\Q$user\E(?:\/|$)/;
+				&& ($q->[$i]->attr('to') // '')
+				!~ /^\Q$user\E(?:\/|$)/;
 			$found = splice(@$q, $i, 1);
 			return 1;
 		}
@@ -180,7 +181,7 @@ sub line {
 
 	return 'nothing' unless $e;
 
-	my $s = join(' ', map { (my $jid = $e->attr($_) // '') =~ s!/.*!!s; $jid }
+	my $s = join(' ', map { ($e->attr($_) // '') =~ s!/.*!!sr }
 		qw/ from to /);
 
 	return "$s error " . ($e->attr('id') // '') . ' ' . $e->condition()
@@ -202,8 +203,8 @@ sub quiet {
 
 	my $client = $self->{settler}
 		||= $self->client("settler\@$self->{domain}");
-	my $m = $client->request('message-page', "settled\@$self->{peer_domain}",
-		text => $body, %a);
+	my $m = $client->request('message-page',
+		"settled\@$self->{peer_domain}", text => $body, %a);
 
 	$self->told("settled\@$self->{peer_domain}") =~ /: \Q$body\E$/
 		or die "edge: a message from SIP did not cross\n";
@@ -448,15 +449,13 @@ sub uri_of {
 
 ###############################################################################
 
-# Sends a request: a file, filled in.  link => number or connection; conn is where
-# it went.
+# Sends a request: a file, filled in.  link => number or connection; conn is
+# where it went.
 
 sub request {
 	my ($self, $generation, $name, %v) = @_;
 
 	my $link = delete $v{link};
-	my $method = $name =~ /^(?:invite|reinvite|refused)/ ? 'INVITE' : undef;
-
 	my $raw = fill($generation, "$name.sip", $self->vias(), %v);
 	my $m = Test::Nginx::SIP::Message->parse($raw);
 
@@ -538,8 +537,8 @@ sub _on_response {
 
 sub _judge_response {
 	my ($self, $m, $r) = @_;
-	my $wrong = sub { $self->wrong("response to " . $m->method() . ": $_[0]",
-		$r) };
+	my $wrong = sub { $self->wrong("response to " . $m->method()
+		. ": $_[0]", $r) };
 
 	# all Vias, byte by byte; to the first one something may be added
 
@@ -548,7 +547,8 @@ sub _judge_response {
 
 	$wrong->('Via') if @sent != @got
 		|| substr($got[0], 0, length $sent[0]) ne $sent[0]
-		|| join("\n", @sent[1 .. $#sent]) ne join("\n", @got[1 .. $#got]);
+		|| join("\n", @sent[1 .. $#sent])
+		ne join("\n", @got[1 .. $#got]);
 
 	$wrong->("From") if $r->header('From') ne $m->header('From');
 	$wrong->("To") if index($r->header('To'), $m->header('To')) != 0;
@@ -730,6 +730,11 @@ sub _judge_request {
 		if !grep { ($host // '') eq $_ } $self->{peer_domain},
 			@{$self->{peer_domains}};
 
+	# RFC 3261, 20, table 2; RFC 3428, 9; ocs-wire 2.3
+
+	$wrong->('Contact') if $method =~ /^(?:ACK|BYE|CANCEL|INFO|MESSAGE)$/
+		&& defined $m->header('Contact');
+
 	return if $method !~ /^(?:INVITE|SUBSCRIBE)$/;
 
 	if ($self->{routes}) {
@@ -861,8 +866,8 @@ sub contact {
 	return $s;
 }
 
-# Begins a session, without waiting.  file => another one than "invite"; toast =>
-# text of the first message; others are values of the file.
+# Begins a session, without waiting.  file => another one than "invite"; toast
+# => text of the first message; others are values of the file.
 
 sub invite {
 	my ($self, $to, %v) = @_;
@@ -1372,7 +1377,8 @@ sub refresh {
 	return $r;
 }
 
-# next text in this session, dies if there is none; message: the MESSAGE or undef
+# next text in this session, dies if there is none; message: the MESSAGE, or
+# undef
 
 sub heard {
 	my ($self, $timeout) = @_;
@@ -1484,7 +1490,8 @@ sub fork {
 	my $client = $self->{client};
 
 	my $fork = bless { %$client, epid => 'f0f0f0f0f0',
-		opaque => Test::Nginx::Edge::hex_of(16) . '-fork' }, ref $client;
+		opaque => Test::Nginx::Edge::hex_of(16) . '-fork' },
+		ref $client;
 	my $other = (ref $self)->_invited($fork, $self->{invite},
 		$self->{conn});
 
@@ -1665,9 +1672,9 @@ sub _on_request {
 		if $m->method() ne 'BENOTIFY';
 }
 
-# What a client shows after the next NOTIFY that has a document: available, away,
-# busy, offline (ocs-wire 4.4); dies if there is none.  With a value, the next
-# one that shows that.
+# What a client shows after the next NOTIFY that has a document: available,
+# away, busy, offline (ocs-wire 4.4); dies if there is none.  With a value, the
+# next one that shows that.
 
 sub shown {
 	my ($self, $want, $timeout) = @_;
@@ -1703,8 +1710,9 @@ sub presence {
 	my $e = Test::Nginx::XML->parse($m->body());
 
 	if ($e->name() eq 'presentity') {
-		my ($a) = map { $_->attr('aggregate') } $e->child('availability');
-		my ($b) = map { $_->attr('aggregate') } $e->child('activity');
+		my ($a, $b) = map { $e->child($_)->attr('aggregate') }
+			qw/ availability activity /;
+
 		return $a < 100 ? 'offline' : $b < 400 || $b >= 700 && $b < 800
 			? 'away' : $b >= 500 && $b < 700 ? 'busy' : 'available';
 	}

@@ -25,7 +25,7 @@ my $CLIENT = File::Spec->rel2abs(dirname(__FILE__)
 
 # time for a real server to start, in seconds
 
-our $START = 60;
+our $START = 120;
 
 my $linphones = 0;
 
