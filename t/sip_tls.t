@@ -24,7 +24,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(95);
+	->has_daemon('openssl')->plan(96);
 
 my %zone = (
 	'_sips._tcp.srv.test' => { SRV => [
@@ -129,6 +129,9 @@ for (@good) {
 for (qw/other urifirst user sips wildcard suffix cnsan caleaf/) {
 	is(from('r@names.test', $_), 403, "client certificate - $_");
 }
+
+is(() = $t->read_file('error.log') =~ /of the peer: other\.test, client/g, 2,
+	'a subject that does not count is not logged as a name');
 
 for (qw/expired selfsigned/) {
 	ok(!from('r@names.test', $_), "client certificate - $_");

@@ -307,7 +307,10 @@ ngx_sip_identity_server(ngx_sip_conn_t *conn, ngx_fed_domain_t *domain)
 }
 
 
-/* Lists the names in the peer's certificate for a log line. */
+/*
+ * Lists the names in the peer's certificate for a log line, but for that of the
+ * subject where it does not count.
+ */
 
 ngx_str_t
 ngx_sip_identity_log(ngx_sip_conn_t *conn, u_char *buf, size_t size)
@@ -321,16 +324,21 @@ ngx_sip_identity_log(ngx_sip_conn_t *conn, u_char *buf, size_t size)
     p = buf;
     last = buf + size;
 
-    if (conn->names == NULL || conn->names->nelts == 0) {
-        ngx_str_set(&text, "none");
-        return text;
+    name = conn->names ? conn->names->elts : NULL;
+
+    for (i = 0; name && i < conn->names->nelts; i++) {
+
+        if (name[i].type == NGX_FED_CERT_CN && conn->has_san) {
+            continue;
+        }
+
+        text = ngx_fed_text_log(safe, sizeof(safe), &name[i].value);
+        p = ngx_slprintf(p, last, "%s%V", p == buf ? "" : ", ", &text);
     }
 
-    name = conn->names->elts;
-
-    for (i = 0; i < conn->names->nelts; i++) {
-        text = ngx_fed_text_log(safe, sizeof(safe), &name[i].value);
-        p = ngx_slprintf(p, last, "%s%V", i ? ", " : "", &text);
+    if (p == buf) {
+        ngx_str_set(&text, "none");
+        return text;
     }
 
     text.data = buf;

@@ -482,7 +482,14 @@ ngx_sip_ocs_reinvite(ngx_sip_ocs_request_t *rq, ngx_sip_refusal_t *refusal)
     }
 
     if (msg->method == NGX_SIP_INVITE) {
-        return ngx_sip_ocs_accept(rq, &headers, &sdp);
+
+        rc = ngx_sip_ocs_accept(rq, &headers, &sdp);
+
+        if (rc != NGX_DONE) {
+            ngx_sip_ocs_drop(rq->conn->ctx, &rq->pair.id, rq->tag, 1);
+        }
+
+        return rc;
     }
 
     refusal->headers = headers;
