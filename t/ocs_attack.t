@@ -25,7 +25,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(8);
+	->has_daemon('openssl')->plan(9);
 
 my $g = Test::Nginx::Gateway->new($t, dialect => 'ocs', federation => <<'EOF_');
         transaction_timeout 2s;
@@ -33,6 +33,7 @@ my $g = Test::Nginx::Gateway->new($t, dialect => 'ocs', federation => <<'EOF_');
         confirm_timeout 500ms;
         invite_timeout 6s;
         sessions 8;
+        default deny;
         xmpp_domain y.test server=127.0.0.1:%%PORT_8069%%;
         sip_domain e.test home server=127.0.0.1:%%PORT_8064%% dialect=ocs;
 EOF_
@@ -124,6 +125,26 @@ case('responses of somebody else', sub {
 	ok(!$client->message(0), 'no text');
 	is(join(' ', map { $_->method() } @{$c->{requests}}), 'ACK',
 		'they have nothing but an ACK of their 486');
+});
+
+# the certificate of an Edge has names that are no domains of users
+
+case('a response of the host, not of the domain', sub {
+	my ($client, $r, $u) = user(answer => 0);
+
+	$xmpp->send(chat("$u/res", $r, 'one', id => 'm1'));
+	my $s = $client->session();
+
+	for my $code (180, 200, 486) {
+		my $raw = $s->{conn}->build_reply($s->invite(), $code, undef,
+			headers => ["Contact: <sip:$r>"], tag => 'host');
+		$raw =~ s/^(To: \S*)s\.test/$1edge.test/m;
+		$s->{conn}->send($raw);
+	}
+
+	is($edge->told($u, 0.5), 'nothing', 'the INVITE goes on');
+	$s->accept();
+	is($s->heard(), 'one', 'text');
 });
 
 # who calls without end, and never answers BYE

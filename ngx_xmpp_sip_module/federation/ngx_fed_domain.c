@@ -194,6 +194,17 @@ ngx_fed_domain_default(ngx_conf_t *cf, ngx_fed_conf_t *fcf)
 
     value = cf->args->elts;
 
+    if (ngx_strcmp(value[1].data, "deny") == 0) {
+
+        if (cf->args->nelts > 2) {
+            return "has parameters that \"deny\" does not take";
+        }
+
+        fcf->any = &fcf->none;
+
+        return NGX_CONF_OK;
+    }
+
     domain = ngx_fed_domain_create(cf);
     if (domain == NULL) {
         return NGX_CONF_ERROR;
@@ -204,19 +215,6 @@ ngx_fed_domain_default(ngx_conf_t *cf, ngx_fed_conf_t *fcf)
 
     if (ngx_strcmp(value[1].data, "auto") == 0) {
         return ngx_fed_domain_auto(cf, fcf);
-    }
-
-    if (ngx_strcmp(value[1].data, "deny") == 0) {
-
-        if (cf->args->nelts > 2) {
-            return "has parameters that \"deny\" does not take";
-        }
-
-        /* dialogs of users of a domain that is gone speak something, too */
-
-        domain->dialect = NGX_FED_DIALECT_SIMPLE;
-
-        return NGX_CONF_OK;
     }
 
     if (ngx_strcmp(value[1].data, "xmpp") == 0) {

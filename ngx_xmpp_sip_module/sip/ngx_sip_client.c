@@ -812,9 +812,10 @@ ngx_sip_client_invited(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg,
 
     domain = ngx_fed_domain_find(conn->ctx->conf, &name, &ngx_sip_leg);
 
-    if (!(conn->dialled && conn->peer
-          && ngx_fed_str_equal(&conn->peer->sn.str, &name))
-        && ngx_sip_identity_check(conn, &name, domain))
+    if (domain->leg != conn->ctx->conf->sip
+        || (!(conn->dialled && conn->peer
+              && ngx_fed_str_equal(&conn->peer->sn.str, &name))
+            && ngx_sip_identity_check(conn, &name, domain)))
     {
         ngx_sip_client_foreign(conn, &name);
         return NGX_DECLINED;
