@@ -480,7 +480,7 @@ case('PB-31: NOTIFYs fail again and again', sub {
 
 	for my $i (1 .. 20) {
 		say_presence("$u/a", $r, status => $i);
-		last unless eval { $w->notify(0.5) };
+		last unless eval { $w->notify(3) };
 	}
 
 	is(line($x->presence(undef, to => $u)), "unavailable $r", 'unavailable');
