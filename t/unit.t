@@ -27,10 +27,10 @@ my %programs = (
 	due => [ qw/ due / ],
 	error => [ qw/ error / ],
 	imdn => [ qw/ sip_imdn sip_iscomposing sip_xml sip_field xml / ],
-	ocs_document => [ qw/ ocs_document sip_pidf sip_field presence address
-		precis text xml / ],
+	ocs_document => [ qw/ ocs_document sip_pidf sip_xml sip_field presence
+		address precis text xml / ],
 	ocs_text => [ qw/ ocs_text sip_field / ],
-	pidf => [ qw/ sip_pidf sip_field address precis text xml / ],
+	pidf => [ qw/ sip_pidf sip_xml sip_field address precis text xml / ],
 	presence => [ qw/ presence / ],
 	sip_parse => [ qw/ sip_parse sip_field hash sip_multipart / ],
 	text => [ qw/ text / ],

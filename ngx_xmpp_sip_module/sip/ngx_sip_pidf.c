@@ -12,6 +12,7 @@
 #include "ngx_fed_xml.h"
 #include "ngx_sip_parse.h"
 #include "ngx_sip_pidf.h"
+#include "ngx_sip_xml.h"
 
 
 #define NGX_SIP_PIDF_SEPARATOR   '|'
@@ -378,8 +379,7 @@ ngx_sip_pidf_read(ngx_pool_t *pool, ngx_str_t *body, ngx_str_t *charset,
 static ngx_int_t
 ngx_sip_pidf_parse(ngx_sip_pidf_reader_t *reader, ngx_str_t *body)
 {
-    XML_Parser       parser;
-    enum XML_Status  status;
+    XML_Parser  parser;
 
     parser = XML_ParserCreateNS("UTF-8", NGX_SIP_PIDF_SEPARATOR);
     if (parser == NULL) {
@@ -396,26 +396,14 @@ ngx_sip_pidf_parse(ngx_sip_pidf_reader_t *reader, ngx_str_t *body)
     XML_SetStartDoctypeDeclHandler(parser, ngx_sip_pidf_doctype_handler);
     XML_SetProcessingInstructionHandler(parser, ngx_sip_pidf_pi_handler);
 
-    status = XML_Parse(parser, (char *) body->data, (int) body->len, 1);
-
-    if (status != XML_STATUS_OK && reader->rc == NGX_OK) {
-        reader->rc = (XML_GetErrorCode(parser) == XML_ERROR_NO_MEMORY)
-                     ? NGX_ERROR : NGX_ABORT;
-    }
-
-    XML_ParserFree(parser);
-
-    return reader->rc;
+    return ngx_sip_xml_run(parser, body, &reader->rc);
 }
 
 
 static void
 ngx_sip_pidf_fail(ngx_sip_pidf_reader_t *reader, ngx_int_t rc)
 {
-    if (reader->rc == NGX_OK) {
-        reader->rc = rc;
-        (void) XML_StopParser(reader->parser, XML_FALSE);
-    }
+    ngx_sip_xml_stop(reader->parser, &reader->rc, rc);
 }
 
 

@@ -53,7 +53,6 @@ static void XMLCALL ngx_sip_xml_pi_handler(void *data, const XML_Char *target,
 ngx_int_t
 ngx_sip_xml_read(ngx_str_t *body, ngx_sip_xml_handler_pt handler, void *data)
 {
-    enum XML_Status       status;
     ngx_sip_xml_reader_t  reader;
 
     /* the parser knows UTF-16 by itself, in which "<" has a NUL */
@@ -84,26 +83,50 @@ ngx_sip_xml_read(ngx_str_t *body, ngx_sip_xml_handler_pt handler, void *data)
     XML_SetStartDoctypeDeclHandler(reader.parser, ngx_sip_xml_doctype_handler);
     XML_SetProcessingInstructionHandler(reader.parser, ngx_sip_xml_pi_handler);
 
-    status = XML_Parse(reader.parser, (char *) body->data, (int) body->len, 1);
+    return ngx_sip_xml_run(reader.parser, body, &reader.rc);
+}
 
-    if (status != XML_STATUS_OK && reader.rc == NGX_OK) {
-        reader.rc = (XML_GetErrorCode(reader.parser) == XML_ERROR_NO_MEMORY)
-                    ? NGX_ERROR : NGX_ABORT;
+
+/*
+ * Parses a whole document with a parser that has its handlers, and frees the
+ * parser.  Returns *rc, which is NGX_OK before: what ngx_sip_xml_stop() set,
+ * NGX_ABORT if it is no XML, or NGX_ERROR if there is no memory.
+ */
+
+ngx_int_t
+ngx_sip_xml_run(XML_Parser parser, ngx_str_t *body, ngx_int_t *rc)
+{
+    enum XML_Status  status;
+
+    status = XML_Parse(parser, (char *) body->data, (int) body->len, 1);
+
+    if (status != XML_STATUS_OK && *rc == NGX_OK) {
+        *rc = (XML_GetErrorCode(parser) == XML_ERROR_NO_MEMORY) ? NGX_ERROR
+                                                                : NGX_ABORT;
     }
 
-    XML_ParserFree(reader.parser);
+    XML_ParserFree(parser);
 
-    return reader.rc;
+    return *rc;
+}
+
+
+/* Ends the parsing from within a handler; the first reason counts. */
+
+void
+ngx_sip_xml_stop(XML_Parser parser, ngx_int_t *rc, ngx_int_t why)
+{
+    if (*rc == NGX_OK) {
+        *rc = why;
+        (void) XML_StopParser(parser, XML_FALSE);
+    }
 }
 
 
 static void
 ngx_sip_xml_fail(ngx_sip_xml_reader_t *reader, ngx_int_t rc)
 {
-    if (reader->rc == NGX_OK) {
-        reader->rc = rc;
-        (void) XML_StopParser(reader->parser, XML_FALSE);
-    }
+    ngx_sip_xml_stop(reader->parser, &reader->rc, rc);
 }
 
 

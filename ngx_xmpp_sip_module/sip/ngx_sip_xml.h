@@ -10,6 +10,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <expat.h>
 
 
 /*
@@ -23,6 +24,8 @@ typedef ngx_int_t (*ngx_sip_xml_handler_pt)(void *data, ngx_uint_t depth,
     const char *name, ngx_str_t *text);
 
 
+ngx_int_t ngx_sip_xml_run(XML_Parser parser, ngx_str_t *body, ngx_int_t *rc);
+void ngx_sip_xml_stop(XML_Parser parser, ngx_int_t *rc, ngx_int_t why);
 ngx_int_t ngx_sip_xml_read(ngx_str_t *body, ngx_sip_xml_handler_pt handler,
     void *data);
 

@@ -11,6 +11,7 @@
 #include "ngx_fed_xml.h"
 #include "ngx_sip_parse.h"
 #include "ngx_sip_pidf.h"
+#include "ngx_sip_xml.h"
 #include "ngx_sip_ocs_document.h"
 
 
@@ -318,8 +319,7 @@ ngx_sip_ocs_document_read(ngx_pool_t *pool, ngx_str_t *body,
 static ngx_int_t
 ngx_sip_ocs_parse(ngx_sip_ocs_reader_t *reader, ngx_str_t *body)
 {
-    XML_Parser       parser;
-    enum XML_Status  status;
+    XML_Parser  parser;
 
     parser = XML_ParserCreateNS("UTF-8", NGX_SIP_OCS_SEPARATOR);
     if (parser == NULL) {
@@ -335,26 +335,14 @@ ngx_sip_ocs_parse(ngx_sip_ocs_reader_t *reader, ngx_str_t *body)
     XML_SetStartDoctypeDeclHandler(parser, ngx_sip_ocs_doctype_handler);
     XML_SetProcessingInstructionHandler(parser, ngx_sip_ocs_pi_handler);
 
-    status = XML_Parse(parser, (char *) body->data, (int) body->len, 1);
-
-    if (status != XML_STATUS_OK && reader->rc == NGX_OK) {
-        reader->rc = (XML_GetErrorCode(parser) == XML_ERROR_NO_MEMORY)
-                     ? NGX_ERROR : NGX_ABORT;
-    }
-
-    XML_ParserFree(parser);
-
-    return reader->rc;
+    return ngx_sip_xml_run(parser, body, &reader->rc);
 }
 
 
 static void
 ngx_sip_ocs_fail(ngx_sip_ocs_reader_t *reader, ngx_int_t rc)
 {
-    if (reader->rc == NGX_OK) {
-        reader->rc = rc;
-        (void) XML_StopParser(reader->parser, XML_FALSE);
-    }
+    ngx_sip_xml_stop(reader->parser, &reader->rc, rc);
 }
 
 
