@@ -19,9 +19,6 @@
     " <status status=\"%s\" /></KeyboardActivity>"
 
 
-typedef struct ngx_sip_ocs_invite_s  ngx_sip_ocs_invite_t;
-
-
 /* a message, in the pool of its event */
 
 typedef struct {
@@ -40,7 +37,7 @@ typedef struct {
 
 /* an INVITE, in the pool of its transaction */
 
-struct ngx_sip_ocs_invite_s {
+typedef struct {
     ngx_event_t                   timer;
     ngx_sip_client_t             *client;
     ngx_sip_ocs_im_t             *im;        /* NULL: it waits no longer */
@@ -49,7 +46,7 @@ struct ngx_sip_ocs_invite_s {
     ngx_msec_t                    deadline;
 
     unsigned                      cancelled:1;
-};
+} ngx_sip_ocs_invite_t;
 
 
 static ngx_int_t ngx_sip_ocs_retry(ngx_sip_client_t *client,
@@ -63,8 +60,7 @@ static void ngx_sip_ocs_wait_handler(ngx_event_t *ev);
 static void ngx_sip_ocs_failed(ngx_sip_ocs_im_t *im,
     ngx_fed_outcome_e result, ngx_uint_t status, const char *text);
 static void ngx_sip_ocs_call(ngx_sip_ocs_im_t *im);
-static ngx_int_t ngx_sip_ocs_invitation(ngx_sip_ocs_invite_t *invite,
-    ngx_sip_dialog_t *dialog);
+static ngx_int_t ngx_sip_ocs_invitation(ngx_sip_ocs_invite_t *invite);
 static ngx_int_t ngx_sip_ocs_invitation_dialog(ngx_sip_ocs_invite_t *invite,
     ngx_sip_dialog_t *dialog);
 static ngx_int_t ngx_sip_ocs_invitation_text(ngx_sip_ocs_invite_t *invite,
@@ -348,7 +344,6 @@ ngx_sip_ocs_call(ngx_sip_ocs_im_t *im)
 {
     ngx_sip_ctx_t         *ctx;
     ngx_sip_client_t      *client;
-    ngx_sip_dialog_t       dialog;
     ngx_sip_ocs_invite_t  *invite;
 
     static ngx_str_t  method = ngx_string("INVITE");
@@ -384,7 +379,7 @@ ngx_sip_ocs_call(ngx_sip_ocs_im_t *im)
     client->data = invite;
     client->handler = ngx_sip_ocs_invited;
 
-    switch (ngx_sip_ocs_invitation(invite, &dialog)) {
+    switch (ngx_sip_ocs_invitation(invite)) {
 
     case NGX_OK:
         return;
@@ -419,23 +414,24 @@ ngx_sip_ocs_call(ngx_sip_ocs_im_t *im)
  */
 
 static ngx_int_t
-ngx_sip_ocs_invitation(ngx_sip_ocs_invite_t *invite, ngx_sip_dialog_t *dialog)
+ngx_sip_ocs_invitation(ngx_sip_ocs_invite_t *invite)
 {
     ngx_str_t           headers, sdp;
     ngx_uint_t          exists;
     ngx_sip_ctx_t      *ctx;
     ngx_sip_client_t   *bye;
+    ngx_sip_dialog_t    dialog;
     ngx_fed_session_t  *session;
 
     ctx = invite->client->ctx;
 
-    if (ngx_sip_ocs_invitation_dialog(invite, dialog) != NGX_OK
+    if (ngx_sip_ocs_invitation_dialog(invite, &dialog) != NGX_OK
         || ngx_sip_ocs_invitation_text(invite, &headers, &sdp) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    invite->tag = dialog->tag;
+    invite->tag = dialog.tag;
 
     ngx_fed_zone_lock(ctx->conf);
 
@@ -444,7 +440,7 @@ ngx_sip_ocs_invitation(ngx_sip_ocs_invite_t *invite, ngx_sip_dialog_t *dialog)
     bye = NULL;
     session = exists ? NULL
                      : ngx_sip_ocs_add(invite->im->client->event, &invite->id,
-                                       dialog->texts, &bye);
+                                       dialog.texts, &bye);
 
     if (session) {
         session->tag = invite->tag;
@@ -469,7 +465,7 @@ ngx_sip_ocs_invitation(ngx_sip_ocs_invite_t *invite, ngx_sip_dialog_t *dialog)
 
     ngx_add_timer(&invite->timer, NGX_SIP_OCS_POLL);
 
-    (void) ngx_sip_dialog_send(invite->client, dialog, &headers, &sdp);
+    (void) ngx_sip_dialog_send(invite->client, &dialog, &headers, &sdp);
 
     return NGX_OK;
 }
