@@ -1101,6 +1101,17 @@ ngx_xmpp_sip_init_federation(ngx_conf_t *cf, ngx_fed_conf_t *fcf)
         return NGX_CONF_ERROR;
     }
 
+    if (fcf->certificates == NULL
+        && (fcf->dialects & ((ngx_uint_t) 1 << NGX_FED_DIALECT_OCS)))
+    {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"dialect=ocs\" in federation \"%V\" in %s:%ui needs "
+                      "\"ssl_certificate\": an Edge takes no link without "
+                      "a certificate of ours",
+                      &fcf->name, fcf->file, fcf->line);
+        return NGX_CONF_ERROR;
+    }
+
     fcf->xmpp_ssl = ngx_xmpp_sip_create_ssl(cf, fcf, &ngx_xmpp_leg);
     fcf->sip_ssl = ngx_xmpp_sip_create_ssl(cf, fcf, &ngx_sip_leg);
     fcf->verify_ssl = ngx_xmpp_sip_create_ssl(cf, fcf, NULL);

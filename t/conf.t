@@ -76,9 +76,9 @@ my @good = (
 	['default sip', fed("$zone xmpp_domain x.test home server=127.0.0.1; "
 		. 'default sip eku=any;') . 'resolver 127.0.0.1;'],
 	['default auto', fed("$zone $home default auto;") . 'resolver 127.0.0.1;'],
-	['default auto, all parameters', fed("$zone $home default auto prefer=xmpp "
-		. 'server=srv tls=optional auth=dialback name=a.test eku=any '
-		. 'dialect=ocs message_size=32k rate=1r/s; auto_idle 1m; '
+	['default auto, all parameters', fed("$zone $home $certs default auto "
+		. 'prefer=xmpp server=srv tls=optional auth=dialback name=a.test '
+		. 'eku=any dialect=ocs message_size=32k rate=1r/s; auto_idle 1m; '
 		. 'auto_valid 30s 1d;') . 'resolver 127.0.0.1;'],
 	['default auto, variable', fed("$zone $home default auto prefer=\$p;")
 		. 'resolver 127.0.0.1; map $federation_to $p { default sip; }'],
@@ -105,8 +105,8 @@ my @good = (
 		. 'chatstates auto; chatstates_idle paused; '
 		. 'chatstates_interval 1s; receipts on; '
 		. 'sip_host gw.test:5071; dialback_secret s3cr3t;')],
-	(map { ["ocs $_", fed("$zone sip_domain s.test home server=127.0.0.1 "
-		. "dialect=ocs; $_")] }
+	(map { ["ocs $_", fed("$zone $certs sip_domain s.test home "
+		. "server=127.0.0.1 dialect=ocs; $_")] }
 		'ocs_verification off;', 'ocs_verification "X-Checked: yes";',
 		map({ "ocs_record_route $_;" } qw/on requests off/),
 		'ocs_contact host;', 'ocs_contact user;', 'ocs_negotiate 200;',
@@ -134,9 +134,9 @@ my @good = (
 		. 'resubscribe_delay 10s 30m; refresh_rate 50r/s; '
 		. 'pair_dialogs 64; user_watchers 10; user_contacts 10; '
 		. 'domain_subscriptions 1000;')],
-	['sessions', fed("$zone sip_domain s.test home server=127.0.0.1 "
-		. 'dialect=ocs; invite_timeout 1s; session_timeout 2s; '
-		. 'sessions 1; ocs_accept_types "text/html text/plain";')],
+	['sessions', fed("$zone $certs sip_domain s.test home "
+		. 'server=127.0.0.1 dialect=ocs; invite_timeout 1s; '
+		. 'session_timeout 2s; sessions 1; ocs_accept_types "text/html text/plain";')],
 	['short subscriptions', fed("$zone $home subscription_expires 1s;")],
 	['long subscriptions', fed("$zone $home subscription_expires 7d;")],
 	['the greatest subscription_min', fed("$zone $home "
@@ -221,6 +221,9 @@ my @bad = (
 	['tls=off with an Edge', fed("$zone sip_domain s.test home "
 		. 'server=127.0.0.1 dialect=ocs tls=off;'),
 		qr/"dialect=ocs" needs TLS, which "tls=off" forbids/],
+	['an Edge without a certificate', fed("$zone sip_domain s.test home "
+		. 'server=127.0.0.1 dialect=ocs;'),
+		qr/"dialect=ocs" .* needs "ssl_certificate"/],
 	['auth=', fed("$zone $home xmpp_domain x.test auth=none;"),
 		qr/"auth=none": it must be "any", "external" or "dialback"/],
 	['dialect=', fed("$zone sip_domain s.test home dialect=foo;"),
