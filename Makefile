@@ -131,7 +131,8 @@ deps-test deps-demo:
 # With STATIC_TEST set, the tests use the binary that `make static` built; with
 # STATIC_TEST=dynamic, together with the module beside it.
 
-ALL_TESTS := $(sort $(wildcard t/*.t t/unit/*.t t/interop/*.t))
+ALL_TESTS := $(sort $(wildcard t/*.t t/unit/*.t t/fault/*.t \
+	t/interop/*.t))
 
 LOADED := $(if $(STATIC_TEST),$(if $(filter dynamic,$(STATIC_TEST)), \
 	$(STATIC)/ngx_xmpp_sip_module.so),$(MODULE))

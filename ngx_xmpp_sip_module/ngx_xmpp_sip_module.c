@@ -93,6 +93,7 @@ static char *ngx_xmpp_sip_password_file(ngx_conf_t *cf, ngx_command_t *cmd,
 
 static ngx_int_t ngx_xmpp_sip_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_xmpp_sip_init_process(ngx_cycle_t *cycle);
+static ngx_int_t ngx_xmpp_sip_hold(ngx_cycle_t *cycle);
 static void ngx_xmpp_sip_exit_process(ngx_cycle_t *cycle);
 
 
@@ -1882,6 +1883,10 @@ ngx_xmpp_sip_init_module(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
+    if (ngx_fed_upgrade_init_module(cycle) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ngx_fed_zone_init_module(cycle);
 }
 
@@ -1912,6 +1917,7 @@ ngx_xmpp_sip_init_process(ngx_cycle_t *cycle)
         fcf[i]->log = cycle->log;
 
         if (ngx_fed_zone_init_process(fcf[i], cycle) != NGX_OK
+            || ngx_fed_upgrade_init_process(fcf[i], cycle) != NGX_OK
             || ngx_fed_auto_init_process(fcf[i]) != NGX_OK
             || fcf[i]->xmpp->init_process(fcf[i]) != NGX_OK
             || fcf[i]->sip->init_process(fcf[i]) != NGX_OK)
@@ -1920,7 +1926,76 @@ ngx_xmpp_sip_init_process(ngx_cycle_t *cycle)
         }
     }
 
+    if (ngx_xmpp_sip_hold(cycle) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ngx_fed_zone_listen(&smcf->federations, cycle);
+}
+
+
+/* Listening sockets of federations that are not served here as yet. */
+
+static ngx_int_t
+ngx_xmpp_sip_hold(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                   i;
+    ngx_listening_t             *ls;
+    ngx_stream_port_t           *port;
+    ngx_stream_in_addr_t        *addr;
+    ngx_stream_conf_ctx_t       *ctx;
+    ngx_stream_addr_conf_t      *conf;
+    ngx_xmpp_sip_srv_conf_t     *sscf;
+#if (NGX_HAVE_INET6)
+    ngx_stream_in6_addr_t       *addr6;
+#endif
+
+    ls = cycle->listening.elts;
+
+    for (i = 0; i < cycle->listening.nelts; i++) {
+
+        if (ls[i].handler != ngx_stream_init_connection
+            || ls[i].connection == NULL || ls[i].type != SOCK_STREAM)
+        {
+            continue;
+        }
+
+#if (NGX_HAVE_REUSEPORT)
+        if (ls[i].reuseport && ls[i].worker != ngx_worker) {
+            continue;
+        }
+#endif
+
+        port = ls[i].servers;
+
+#if (NGX_HAVE_INET6)
+        if (ls[i].sockaddr->sa_family == AF_INET6) {
+            addr6 = port->addrs;
+            conf = &addr6[0].conf;
+
+        } else
+#endif
+        {
+            addr = port->addrs;
+            conf = &addr[0].conf;
+        }
+
+#if (nginx_version >= 1025005)
+        ctx = conf->default_server->ctx;
+#else
+        ctx = conf->ctx;
+#endif
+
+        sscf = ctx->srv_conf[ngx_xmpp_sip_module.ctx_index];
+
+        if (sscf->leg
+            && ngx_fed_upgrade_hold(sscf->fcf, ls[i].connection) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
 }
 
 

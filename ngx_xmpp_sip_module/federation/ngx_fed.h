@@ -26,6 +26,7 @@
 #include "ngx_fed_zone.h"
 #include "ngx_fed_roster.h"
 #include "ngx_fed_state.h"
+#include "ngx_fed_upgrade.h"
 #include "ngx_fed_conf.h"
 #include "ngx_fed_cert.h"
 #include "ngx_fed_link.h"

@@ -52,6 +52,7 @@ struct ngx_fed_conf_s {
 
     ngx_shm_zone_t               *shm_zone;
     ngx_str_t                     zone_name;
+    ngx_fed_upgrade_t            *upgrade;
     ngx_str_t                     dialback_secret;  /* empty: a random one */
 
     ngx_path_t                   *state;     /* a directory; or NULL */

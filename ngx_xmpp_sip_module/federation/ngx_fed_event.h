@@ -25,6 +25,7 @@ typedef struct ngx_fed_leg_s     ngx_fed_leg_t;
 typedef struct ngx_fed_link_s    ngx_fed_link_t;
 typedef struct ngx_fed_answer_s  ngx_fed_answer_t;
 typedef struct ngx_fed_pair_s    ngx_fed_pair_t;
+typedef struct ngx_fed_upgrade_s ngx_fed_upgrade_t;
 
 
 typedef enum {

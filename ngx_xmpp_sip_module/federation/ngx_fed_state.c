@@ -22,6 +22,7 @@
 #define NGX_FED_STATE_RECORD     (64 * 1024)     /* then no more dialogs */
 #define NGX_FED_STATE_ROOM       (3 * NGX_FED_STATE_RECORD)
 #define NGX_FED_STATE_INTERVAL   5000
+#define NGX_FED_STATE_WAIT       50
 #define NGX_FED_STATE_CSEQ       1024    /* requests that were not recorded */
 #define NGX_FED_STATE_OLD        0x3fffffff      /* s */
 
@@ -206,6 +207,10 @@ ngx_fed_state_manager(void *data)
     uint64_t    changes;
     ngx_msec_t  start, took;
 
+    if (ngx_fed_upgrade_take(fcf) != NGX_OK) {
+        return NGX_FED_STATE_WAIT;
+    }
+
     ngx_fed_zone_lock(fcf);
     changes = ngx_fed_zone_watches(fcf)->changes;
     ngx_fed_zone_unlock(fcf);
@@ -265,7 +270,7 @@ ngx_fed_state_is_ours(ngx_fed_conf_t *fcf)
 void
 ngx_fed_state_exit(ngx_fed_conf_t *fcf)
 {
-    if (fcf->state == NULL) {
+    if (fcf->state == NULL || !ngx_fed_upgrade_serves(fcf)) {
         return;
     }
 
@@ -354,12 +359,24 @@ ngx_fed_state_write(ngx_fed_conf_t *fcf, ngx_log_t *log)
         rc = NGX_ERROR;
     }
 
+    /* what another zone has written since it serves must not be lost */
+
+    ngx_fed_upgrade_lock(fcf);
+
+    if (rc == NGX_OK && !ngx_fed_upgrade_serves(fcf)) {
+        ngx_fed_upgrade_unlock(fcf);
+        (void) ngx_delete_file(file.name);
+        goto done;
+    }
+
     if (rc == NGX_OK && ngx_rename_file(file.name, to) == NGX_FILE_ERROR) {
         ngx_log_error(NGX_LOG_CRIT, log, ngx_errno,
                       ngx_rename_file_n " \"%s\" to \"%s\" failed",
                       file.name, to);
         rc = NGX_ERROR;
     }
+
+    ngx_fed_upgrade_unlock(fcf);
 
     if (rc != NGX_OK) {
         (void) ngx_delete_file(file.name);
@@ -783,7 +800,9 @@ ngx_fed_state_load(ngx_fed_conf_t *fcf, ngx_log_t *log, u_char *buf,
                                        NGX_FED_STATE_OLD);
 
     do {
+        ngx_fed_zone_lock(fcf);
         rc = ngx_fed_state_get(&reader);
+        ngx_fed_zone_unlock(fcf);
     } while (rc == NGX_OK);
 
     ngx_log_error(NGX_LOG_NOTICE, log, 0,

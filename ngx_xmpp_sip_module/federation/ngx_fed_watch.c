@@ -45,6 +45,21 @@ ngx_fed_watches_init(ngx_fed_watches_t *watches)
 }
 
 
+/* Removes all watches; the zone is locked. */
+
+void
+ngx_fed_watches_clear(ngx_fed_conf_t *fcf)
+{
+    ngx_fed_watches_t  *watches;
+
+    watches = ngx_fed_zone_watches(fcf);
+
+    while (watches->watches.root != watches->watches.sentinel) {
+        ngx_fed_watch_free(fcf, (ngx_fed_watch_t *) watches->watches.root);
+    }
+}
+
+
 /*
  * Names a watcher and whom he watches.  The watches of one presentity stand
  * next to each other in the tree.

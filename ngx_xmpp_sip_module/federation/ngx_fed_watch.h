@@ -140,6 +140,7 @@ struct ngx_fed_pair_s {
 
 
 ngx_int_t ngx_fed_watches_init(ngx_fed_watches_t *watches);
+void ngx_fed_watches_clear(ngx_fed_conf_t *fcf);
 
 void ngx_fed_pair(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair,
     ngx_fed_address_t *watcher, ngx_fed_address_t *presentity);

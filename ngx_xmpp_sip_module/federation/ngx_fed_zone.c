@@ -13,7 +13,7 @@
 #include "ngx_fed.h"
 
 
-#define NGX_FED_ZONE_MAGIC    0x3246464e         /* "NFF2" */
+#define NGX_FED_ZONE_MAGIC    0x3346464e         /* "NFF3" */
 
 #define NGX_FED_SLOTS         128                /* processes of one master */
 #define NGX_FED_RING          32768
@@ -72,6 +72,8 @@ typedef struct {
 typedef struct {
     uint32_t                      magic;
     uint32_t                      size;          /* of this: its layout */
+
+    uint64_t                      id;            /* of this zone; not 0 */
 
     u_char                        secret[NGX_FED_SECRET_LEN];
 
@@ -190,6 +192,10 @@ ngx_fed_zone_add(ngx_conf_t *cf, ngx_fed_conf_t *fcf, ngx_str_t *name,
 
     ctx->cycle = cf->cycle;
 
+    if (ngx_fed_upgrade_add(cf, fcf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     fcf->zone_data = ctx;
     fcf->zone_name = *name;
 
@@ -204,6 +210,7 @@ static ngx_int_t
 ngx_fed_zone_init(ngx_shm_zone_t *shm_zone, void *data)
 {
     size_t               len;
+    ngx_int_t            rc;
     ngx_fed_conf_t      *fcf;
     ngx_fed_zone_t      *zone;
     ngx_slab_pool_t     *shpool;
@@ -229,6 +236,12 @@ ngx_fed_zone_init(ngx_shm_zone_t *shm_zone, void *data)
                           "zone \"%V\" was made by another version of the "
                           "module: restart nginx instead of reloading it",
                           &shm_zone->shm.name);
+            return NGX_ERROR;
+        }
+
+        if (ngx_fed_upgrade_init_zone(fcf, zone->id, shm_zone->shm.log)
+            == NGX_ERROR)
+        {
             return NGX_ERROR;
         }
 
@@ -259,9 +272,13 @@ ngx_fed_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     ngx_fed_notes_init(&zone->choices,
                        shm_zone->shm.size / NGX_FED_ZONE_CHOICE);
 
-    if (ngx_fed_watches_init(&zone->watches) != NGX_OK) {
+    if (ngx_fed_watches_init(&zone->watches) != NGX_OK
+        || RAND_bytes((u_char *) &zone->id, sizeof(uint64_t)) != 1)
+    {
         return NGX_ERROR;
     }
+
+    zone->id |= 1;
 
     len = sizeof(" in federation zone \"\"") + shm_zone->shm.name.len;
 
@@ -280,15 +297,34 @@ ngx_fed_zone_init(ngx_shm_zone_t *shm_zone, void *data)
 
     ngx_fed_zone_rings(ctx, shm_zone->shm.size);
 
-    if (ngx_fed_zone_create_secret(fcf, zone) != NGX_OK) {
+    rc = ngx_fed_upgrade_init_zone(fcf, zone->id, shm_zone->shm.log);
+
+    if (rc == NGX_ERROR || ngx_fed_zone_create_secret(fcf, zone) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    if (fcf->state == NULL) {
+    if (fcf->state == NULL || rc == NGX_AGAIN) {
         return NGX_OK;
     }
 
     return ngx_fed_state_read(fcf, shm_zone->shm.log);
+}
+
+
+/*
+ * The zone takes the place of one that served since this one was made, or did
+ * so: what the state file says is to be in it.  Returns NGX_ERROR if that can not
+ * be read.
+ */
+
+ngx_int_t
+ngx_fed_zone_renew(ngx_fed_conf_t *fcf)
+{
+    ngx_fed_zone_lock(fcf);
+    ngx_fed_watches_clear(fcf);
+    ngx_fed_zone_unlock(fcf);
+
+    return fcf->state ? ngx_fed_state_read(fcf, ngx_cycle->log) : NGX_OK;
 }
 
 
@@ -354,14 +390,17 @@ ngx_fed_zone_ring(ngx_fed_zone_ctx_t *ctx)
 
 
 /*
- * The dialback secret: the configured one, or one drawn when the zone was made
- * (XEP-0185, 3: the key of the HMAC is the hex text of a hash).
+ * The dialback secret: the configured one, or one drawn when the first zone was
+ * made, which binaries that follow have as well (XEP-0185, 3: the key of the
+ * HMAC is the hex text of a hash).
  */
 
 static ngx_int_t
 ngx_fed_zone_create_secret(ngx_fed_conf_t *fcf, ngx_fed_zone_t *zone)
 {
-    u_char  random[32], hash[EVP_MAX_MD_SIZE];
+    u_char  *shared, random[32], hash[EVP_MAX_MD_SIZE];
+
+    shared = NULL;
 
     if (fcf->dialback_secret.len) {
 
@@ -378,6 +417,13 @@ ngx_fed_zone_create_secret(ngx_fed_conf_t *fcf, ngx_fed_zone_t *zone)
             return NGX_OK;
         }
 
+        shared = ngx_fed_upgrade_secret(fcf);
+
+        if (shared && shared[0]) {
+            ngx_memcpy(zone->secret, shared, NGX_FED_SECRET_LEN);
+            return NGX_OK;
+        }
+
         if (RAND_bytes(random, sizeof(random)) != 1
             || EVP_Digest(random, sizeof(random), hash, NULL, EVP_sha256(),
                           NULL)
@@ -388,6 +434,10 @@ ngx_fed_zone_create_secret(ngx_fed_conf_t *fcf, ngx_fed_zone_t *zone)
     }
 
     ngx_hex_dump(zone->secret, hash, NGX_FED_SECRET_LEN / 2);
+
+    if (shared) {
+        ngx_memcpy(shared, zone->secret, NGX_FED_SECRET_LEN);
+    }
 
     return NGX_OK;
 }
@@ -531,6 +581,7 @@ ngx_fed_zone_listen(ngx_array_t *federations, ngx_cycle_t *cycle)
     wev->log = cycle->log;
     rev->channel = 1;
     wev->channel = 1;
+    c->idle = 1;
 
     rev->handler = ngx_fed_zone_eventfd_handler;
 
@@ -606,6 +657,18 @@ ngx_fed_zone_eventfd_handler(ngx_event_t *rev)
 
     federations = c->data;
     fcf = federations->elts;
+
+    if (c->close) {
+
+        /* this process is to finish what it has */
+
+        c->close = 0;
+        c->idle = 0;
+
+        for (i = 0; i < federations->nelts; i++) {
+            ngx_fed_upgrade_leave(fcf[i]);
+        }
+    }
 
     if (read(c->fd, &n, sizeof(uint64_t)) == -1
         && ngx_errno != NGX_EAGAIN && ngx_errno != NGX_EINTR)
@@ -1542,6 +1605,10 @@ ngx_fed_zone_sweep_handler(ngx_event_t *ev)
     /* so that it is a timer that is set which what is due may advance */
 
     ngx_add_timer(ev, NGX_FED_SWEEP);
+
+    if (!ngx_fed_upgrade_serves(fcf)) {
+        return;
+    }
 
     fcf->sip->idle(fcf);
 

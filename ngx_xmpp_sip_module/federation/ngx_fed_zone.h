@@ -84,6 +84,7 @@ ngx_int_t ngx_fed_zone_init_module(ngx_cycle_t *cycle);
 ngx_int_t ngx_fed_zone_init_process(ngx_fed_conf_t *fcf, ngx_cycle_t *cycle);
 ngx_int_t ngx_fed_zone_listen(ngx_array_t *federations, ngx_cycle_t *cycle);
 ngx_uint_t ngx_fed_zone_exit_process(ngx_fed_conf_t *fcf);
+ngx_int_t ngx_fed_zone_renew(ngx_fed_conf_t *fcf);
 
 ngx_uint_t ngx_fed_zone_counter(ngx_fed_conf_t *fcf, ngx_fed_kind_e kind,
     ngx_fed_leg_t *source, ngx_fed_count_e count);

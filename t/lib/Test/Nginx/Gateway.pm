@@ -20,9 +20,9 @@ use Scalar::Util qw/weaken/;
 ###############################################################################
 
 # Writes nginx.conf and makes the peers' certificates.  Arguments, each a piece
-# of configuration: federation, stream, main; xmpp and sip, parameters of the
-# two domain lines (home is s.test); dialect, of s.test; listen, parameters of
-# both "listen"; server, for both servers.
+# of configuration: federation, stream, main; daemon (off); xmpp and sip,
+# parameters of the two domain lines (home is s.test); dialect, of s.test;
+# listen, parameters of both "listen"; server, for both servers.
 
 sub new {
 	my ($class, $t, %args) = @_;
@@ -53,8 +53,8 @@ sub write {
 	my $t = $self->{t};
 	my $d = $t->testdir();
 
-	my %a = (main => '', federation => '', stream => '', xmpp => '',
-		sip => '', listen => '', server => '', zone => '1m', %{$self->{args}}, %args);
+	my %a = (daemon => 'off', main => '', federation => '', stream => '',
+		xmpp => '', sip => '', listen => '', server => '', zone => '1m', %{$self->{args}}, %args);
 	$self->{args} = \%a;
 
 	my $dialect = !$a{dialect} ? '' : "dialect=$a{dialect}"
@@ -67,7 +67,7 @@ sub write {
 
 %%TEST_GLOBALS%%
 
-daemon off;
+daemon $a{daemon};
 worker_processes $workers;
 $a{main}
 
