@@ -883,7 +883,8 @@ sub stanza {
 	}
 
 	if ($a->{to} =~ /^nobody@/) {
-		$self->bounce($a, 'item-not-found');
+		$self->bounce($a, 'item-not-found')
+			for 1 .. $tr->{bounces} || 1;
 		return;
 	}
 
