@@ -1,0 +1,849 @@
+package Test::Nginx::Traffic;
+
+# (C) The ngx_xmpp_sip_module authors
+
+# Numbered messages both ways between a SIP server and an XMPP server that are
+# scripted, through a real gateway, while something goes wrong: each is
+# delivered once, or its sender holds an error, and those of a pair of users
+# keep their order.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use Scalar::Util qw/ weaken /;
+
+use Test::Nginx qw/ port /;
+use Test::Nginx::Peers;
+use Test::Nginx::SIP;
+use Test::Nginx::XMPP;
+
+###############################################################################
+
+# outcomes after which a message may have arrived all the same: nobody knows
+
+my %UNCERTAIN = map { $_ => 1 } qw/ 408 504 cut remote-server-timeout /;
+
+# A run over a Test::Nginx::Gateway that is written, and not yet started.
+# Arguments, with their defaults: n, messages each way; pairs of users; window,
+# messages under way of a pair; conns, the SIP server's connections; unknown,
+# how many of the pairs write to a user who does not exist; patience, s after
+# which a sender gives up waiting (64 * T1, RFC 3261, 17.1.2.2); silence, s
+# after which one of XMPP takes it that his message arrived.
+
+sub new {
+	my ($class, $g, %args) = @_;
+
+	my $self = bless {
+		n => 10000,
+		pairs => 20,
+		window => 4,
+		conns => 4,
+		unknown => 1,
+		patience => 40,
+		silence => 40,
+		sip_tls => 1,
+		g => $g,
+		%args,
+		hooks => [],
+		settled => 0,
+		problems => [],
+		stats => {},
+		replies => [],
+	}, $class;
+
+	foreach my $way (qw/ sx xs /) {
+		my @pairs = map { {
+			way => $way, pair => $_, total => 0, next => 0, open => 0,
+			sent => [], got => [], last => -1, unknown => 0,
+		} } 0 .. $self->{pairs} - 1;
+
+		$pairs[$_ % $self->{pairs}]{total}++ for 0 .. $self->{n} - 1;
+		$pairs[$_]{unknown} = 1 for 0 .. $self->{unknown} - 1;
+
+		$self->{$way} = \@pairs;
+	}
+
+	return $self;
+}
+
+# Calls a function when so many messages, of both ways, have their fate.
+
+sub at {
+	my ($self, $n, $code) = @_;
+	push @{$self->{hooks}}, [$n, $code];
+	@{$self->{hooks}} = sort { $a->[0] <=> $b->[0] } @{$self->{hooks}};
+	return $self;
+}
+
+# Makes the servers listen; before nginx is started.
+
+sub listen {
+	my ($self) = @_;
+
+	$self->listen_sip();
+	$self->listen_xmpp();
+
+	return $self;
+}
+
+sub listen_sip {
+	my ($self) = @_;
+	weaken(my $weak = $self);
+
+	$self->{sip_listener} = Test::Nginx::Peers::Listener->new(
+		'127.0.0.1:' . port(8061), sub {
+			my $c = Test::Nginx::Traffic::SIP->attach($_[0],
+				Test::Nginx::SIP::_fields(role => 'server',
+				traffic => $weak, %{$weak->{sip} || {}},
+				$weak->{g}{ca}->ssl('s')));
+			push @{$weak->{sip_in}}, $c;
+			$c->start_tls(1) if $weak->{sip_tls};
+		});
+}
+
+sub listen_xmpp {
+	my ($self) = @_;
+	weaken(my $weak = $self);
+
+	$self->{xmpp_listener} = Test::Nginx::Traffic::Server->listen(
+		'127.0.0.1:' . port(8269), domains => ['x.test'],
+		$self->{g}{ca}->ssl('x'), sasl_external => 1,
+		traffic => $weak, %{$self->{xmpp} || {}});
+}
+
+# No server: connections are refused.
+
+sub unlisten {
+	my ($self, $leg) = @_;
+	(delete $self->{"${leg}_listener"})->close();
+}
+
+###############################################################################
+
+# Sends all messages and waits until each has its fate, and a moment more for
+# what should not come.  Returns what is wrong, as texts.
+
+sub run {
+	my ($self, %args) = @_;
+
+	my $end = Test::Nginx::Peers::now() + ($args{timeout} || 240);
+	my $total = 2 * $self->{n};
+
+	$self->{running} = 1;
+	$self->connect_sip($_) for 0 .. $self->{conns} - 1;
+	$self->connect_xmpp();
+
+	$self->sweep();
+	$self->fill();
+
+	while ($self->{settled} < $total || @{$self->{hooks}}) {
+
+		Test::Nginx::Peers::pump(0.1);
+
+		if (Test::Nginx::Peers::now() > $end) {
+			push @{$self->{problems}}, "only $self->{settled} of "
+				. "$total messages had a fate in time";
+			last;
+		}
+
+		while (@{$self->{hooks}}
+			&& $self->{hooks}[0][0] <= $self->{settled})
+		{
+			(shift @{$self->{hooks}})->[1]->($self);
+		}
+	}
+
+	Test::Nginx::Peers::idle($args{linger} || 0.5);
+	$self->{running} = 0;
+
+	return $self->judge();
+}
+
+# Closes everything, so that another run may follow.
+
+sub end {
+	my ($self) = @_;
+
+	$_->reset() foreach grep { $_ } @{delete $self->{sip_out} || []},
+		@{delete $self->{sip_in} || []}, delete $self->{xmpp_out},
+		@{$self->{xmpp_listener} ? $self->{xmpp_listener}{conns} : []};
+
+	foreach my $leg (qw/ sip xmpp /) {
+		$self->unlisten($leg) if $self->{"${leg}_listener"};
+	}
+}
+
+# Sends what the windows have room for.
+
+sub fill {
+	my ($self) = @_;
+
+	foreach my $pair (@{$self->{sx}}) {
+		my $c = $self->{sip_out}[$pair->{pair} % $self->{conns}];
+		next unless $c && $c->{up};
+
+		while ($pair->{open} < $self->{window}
+			&& $pair->{next} < $pair->{total})
+		{
+			$self->sip_message($c, $pair, $pair->{next}++);
+		}
+	}
+
+	my $c = $self->{xmpp_out};
+	return unless $c && $c->{up};
+
+	foreach my $pair (@{$self->{xs}}) {
+		while ($pair->{open} < $self->{window}
+			&& $pair->{next} < $pair->{total})
+		{
+			$self->xmpp_message($c, $pair, $pair->{next}++);
+		}
+	}
+}
+
+sub start {
+	my ($self, $c, $pair, $i) = @_;
+
+	$pair->{open}++;
+	$pair->{sent}[$i] = {
+		conn => $c->{serial},
+		time => Test::Nginx::Peers::now(),
+		got => 0,
+	};
+}
+
+# The sender of a message learns of its fate: once.
+
+sub fate {
+	my ($self, $pair, $i, $what) = @_;
+
+	my $m = $pair->{sent}[$i];
+
+	if (!$m) {
+		$self->problem($pair, $i, "fate $what of what was not sent");
+		return;
+	}
+
+	push @{$m->{fate}}, $what;
+
+	return if $m->{settled}++;
+
+	$self->{stats}{"$pair->{way} $what"}++;
+	$self->{settled}++;
+	$pair->{open}--;
+}
+
+# A message arrived.  One of XMPP has its fate thereby.
+
+sub got {
+	my ($self, $way, $pair, $i) = @_;
+
+	my $p = $self->{$way}[$pair];
+	my $m = $p ? $p->{sent}[$i] : undef;
+
+	if (!$m) {
+		$self->problem({ way => $way, pair => $pair }, $i,
+			'received, but not sent');
+		return;
+	}
+
+	$m->{got}++;
+	push @{$p->{got}}, $i if $m->{got} == 1;
+
+	return if $way eq 'sx' || $m->{settled} || $p->{unknown};
+
+	$m->{settled} = 1;
+	$self->{stats}{'xs taken'}++;
+	$self->{settled}++;
+	$p->{open}--;
+}
+
+# A connection of a sender broke: what it carried is uncertain to him.
+
+sub cut {
+	my ($self, $way, $serial) = @_;
+
+	foreach my $pair (@{$self->{$way}}) {
+		for my $i (grep { defined $pair->{sent}[$_] }
+			0 .. $#{$pair->{sent}})
+		{
+			my $m = $pair->{sent}[$i];
+			next if $m->{settled} || $m->{conn} != $serial;
+			$self->fate($pair, $i, 'cut');
+		}
+	}
+}
+
+# Who waited too long gives up.
+
+sub sweep {
+	my ($self) = @_;
+	weaken(my $weak = $self);
+
+	return unless $self->{running};
+
+	my $now = Test::Nginx::Peers::now();
+
+	foreach my $way (qw/ sx xs /) {
+		my $limit = $way eq 'sx' ? $self->{patience} : $self->{silence};
+
+		foreach my $pair (@{$self->{$way}}) {
+			my $sent = $pair->{sent};
+
+			# only the last few can be open
+
+			my $from = @$sent - 2 * $self->{window};
+			$from = 0 if $from < 0;
+
+			for my $i ($from .. $#$sent) {
+				next if !$sent->[$i] || $sent->[$i]{settled}
+					|| $now - $sent->[$i]{time} < $limit;
+				$self->fate($pair, $i,
+					$way eq 'sx' ? 408 : 'silence');
+			}
+		}
+	}
+
+	$self->fill();
+
+	Test::Nginx::Peers::after(1, sub { $weak->sweep() if $weak });
+}
+
+sub problem {
+	my ($self, $pair, $i, $text) = @_;
+	push @{$self->{problems}}, "$pair->{way}-$pair->{pair}-$i: $text";
+}
+
+# What was promised, and what became of it.
+
+sub judge {
+	my ($self) = @_;
+
+	foreach my $pair (map { @{$self->{$_}} } qw/ sx xs /) {
+
+		for my $i (0 .. $#{$pair->{sent}}) {
+			$self->judge_message($pair, $i);
+		}
+
+		my $last = -1;
+
+		foreach my $i (@{$pair->{got}}) {
+			my ($fate) = @{$pair->{sent}[$i]{fate} || []};
+
+			# what its sender gave up may come at any time
+
+			next if defined $fate && $UNCERTAIN{$fate};
+
+			$self->problem($pair, $i, "arrived after $last")
+				if $i < $last;
+			$last = $i;
+		}
+	}
+
+	return @{$self->{problems}};
+}
+
+sub judge_message {
+	my ($self, $pair, $i) = @_;
+
+	my $m = $pair->{sent}[$i] or return;
+	my @fate = @{$m->{fate} || []};
+	my $fate = $fate[0];
+	my $taken = !defined $fate ? $pair->{way} eq 'xs'
+		: $fate eq 'silence' || $fate =~ /^2/;
+
+	if ($m->{got} > 1) {
+		$self->problem($pair, $i, "arrived $m->{got} times");
+	}
+
+	if (@fate > 1) {
+		$self->problem($pair, $i, "has several fates: @fate");
+	}
+
+	if (!defined $fate) {
+		return if $m->{got} && $pair->{way} eq 'xs';
+		$self->problem($pair, $i, 'has no fate');
+
+	} elsif ($pair->{unknown}) {
+		$self->problem($pair, $i, "is for nobody, but: $fate")
+			unless $UNCERTAIN{$fate}
+			|| ($pair->{way} eq 'sx' ? $fate =~ /^[46]04$/
+			: $fate eq 'item-not-found');
+
+	} elsif ($taken && !$m->{got}) {
+		$self->problem($pair, $i, "was lost: $fate");
+
+	} elsif (!$taken && $m->{got} && !$UNCERTAIN{$fate}) {
+		$self->problem($pair, $i, "failed with $fate, but arrived");
+	}
+
+	$self->{stats}{"$pair->{way} uncertain, arrived"}++
+		if defined $fate && $UNCERTAIN{$fate} && $m->{got};
+}
+
+# How many had which fate, for a person.
+
+sub summary {
+	my ($self) = @_;
+	return join(', ', map { "$_: $self->{stats}{$_}" }
+		sort keys %{$self->{stats}});
+}
+
+# How many of one way had a fate that is not among the given.
+
+sub others {
+	my ($self, $way, @fates) = @_;
+	my %known = map { ("$way $_" => 1) } @fates, 'uncertain, arrived';
+	my $n = 0;
+
+	foreach my $key (grep { /^$way / } keys %{$self->{stats}}) {
+		$n += $self->{stats}{$key} unless $known{$key};
+	}
+
+	return $n;
+}
+
+###############################################################################
+
+# A connection of the SIP server into the gateway, made again when it ends.
+
+sub connect_sip {
+	my ($self, $i) = @_;
+	weaken(my $weak = $self);
+
+	return unless $self->{running};
+
+	my $c = $self->{g} ? Test::Nginx::Traffic::SIP->dial(
+		Test::Nginx::SIP::_fields(role => 'client',
+		PeerAddr => '127.0.0.1:' . port(8062), traffic => $self,
+		$self->{g}{ca}->ssl('s'), index => $i)) : undef;
+
+	$self->{sip_out}[$i] = $c;
+
+	if (!$c) {
+		Test::Nginx::Peers::after(0.1,
+			sub { $weak->connect_sip($i) if $weak });
+		return;
+	}
+
+	weaken($c->{traffic});
+
+	if (!$self->{sip_tls}) {
+		$c->on_tls();
+		return;
+	}
+
+	$c->start_tls(0);
+}
+
+# The XMPP server's stream into the gateway.
+
+sub connect_xmpp {
+	my ($self) = @_;
+	weaken(my $weak = $self);
+
+	return unless $self->{running};
+
+	my $c = Test::Nginx::Traffic::XMPP->connect(
+		PeerAddr => '127.0.0.1:' . port(8270), from => 'x.test',
+		to => 's.test', $self->{g}{ca}->ssl('x'), auth => 'external',
+		%{$self->{stream} || {}}, traffic => $self);
+
+	$self->{xmpp_out} = $c;
+
+	if (!$c) {
+		Test::Nginx::Peers::after(0.1,
+			sub { $weak->connect_xmpp() if $weak });
+		return;
+	}
+
+	weaken($c->{traffic});
+	$c->begin();
+}
+
+# A stream is up: what the XMPP server has to say goes first.
+
+sub xmpp_up {
+	my ($self, $c) = @_;
+
+	$c->send(join '', splice @{$self->{replies}}) if @{$self->{replies}};
+	$self->fill();
+}
+
+sub xmpp_reply {
+	my ($self, $xml) = @_;
+	my $c = $self->{xmpp_out};
+
+	if ($c && $c->{up}) {
+		$c->send($xml);
+		return;
+	}
+
+	push @{$self->{replies}}, $xml;
+}
+
+sub sip_message {
+	my ($self, $c, $pair, $i) = @_;
+
+	my $id = "sx-$pair->{pair}-$i";
+	my $to = ($pair->{unknown} ? 'nobody' : "u$pair->{pair}") . '@x.test';
+	my $transport = $self->{sip_tls} ? 'TLS' : 'TCP';
+
+	$self->start($c, $pair, $i);
+
+	$c->send("MESSAGE sip:$to SIP/2.0\x0d\x0a"
+		. "Via: SIP/2.0/$transport sp.test;branch=z9hG4bK$id."
+		. $c->{serial} . "\x0d\x0aMax-Forwards: 70\x0d\x0a"
+		. "From: <sip:r$pair->{pair}\@s.test>;tag=t\x0d\x0a"
+		. "To: <sip:$to>\x0d\x0aCall-ID: $id\x0d\x0a"
+		. "CSeq: 1 MESSAGE\x0d\x0aContent-Type: text/plain\x0d\x0a"
+		. 'Content-Length: ' . length($id) . "\x0d\x0a\x0d\x0a$id");
+}
+
+sub xmpp_message {
+	my ($self, $c, $pair, $i) = @_;
+
+	my $id = "xs-$pair->{pair}-$i";
+	my $to = ($pair->{unknown} ? 'nobody' : "r$pair->{pair}") . '@s.test';
+
+	$self->start($c, $pair, $i);
+
+	$c->send("<message from='u$pair->{pair}\@x.test/res' to='$to' "
+		. "id='$id' type='chat'><body>$id</body></message>");
+}
+
+# A connection of ours ended, whoever ended it.
+
+sub ended {
+	my ($self, $c) = @_;
+	weaken(my $weak = $self);
+
+	$c->{up} = 0;
+
+	return unless $self->{running} && $c->{role} eq 'client';
+
+	if ($c->isa('Test::Nginx::Traffic::SIP')) {
+		my $i = $c->{index};
+		$self->cut('sx', $c->{serial});
+		Test::Nginx::Peers::after(0.02,
+			sub { $weak->connect_sip($i) if $weak });
+		return;
+	}
+
+	# what was written before a stream ended in good order was read
+
+	$self->cut('xs', $c->{serial}) unless $c->{orderly};
+	Test::Nginx::Peers::after(0.02,
+		sub { $weak->connect_xmpp() if $weak });
+}
+
+###############################################################################
+
+package Test::Nginx::Traffic::SIP;
+
+# A connection of the SIP server, either way.  Its input is framed, not parsed.
+
+use warnings;
+use strict;
+
+our @ISA = qw/ Test::Nginx::SIP /;
+
+sub on_tls {
+	my ($self) = @_;
+	$self->{up} = 1;
+	$self->{traffic}->fill() if $self->{role} eq 'client';
+}
+
+sub on_end {
+	my ($self) = @_;
+	$self->{traffic}->ended($self) if $self->{traffic};
+
+	# the last answers, if the gateway only stopped to write
+
+	$self->close() unless length $self->{out};
+}
+
+sub on_input {
+	my ($self, $bytes) = @_;
+
+	$self->{received} = $self->{unread} = '';
+	$self->{buf} .= $bytes;
+
+	while ($self->{buf} =~ /\S/) {
+		$self->{buf} =~ s/^(?:\x0d\x0a)+//;
+
+		my $end = index($self->{buf}, "\x0d\x0a\x0d\x0a");
+		last if $end < 0;
+
+		my ($len) = substr($self->{buf}, 0, $end + 2)
+			=~ /^Content-Length: *(\d+)\x0d$/mi;
+		$len = 0 unless defined $len;
+
+		last if length $self->{buf} < $end + 4 + $len;
+
+		my $head = substr($self->{buf}, 0, $end + 2);
+		my $body = substr($self->{buf}, $end + 4, $len);
+		substr($self->{buf}, 0, $end + 4 + $len, '');
+
+		$self->message($head, $body);
+
+		return unless $self->{sock};
+	}
+
+	$self->{traffic}->fill() if $self->{traffic};
+}
+
+sub message {
+	my ($self, $head, $body) = @_;
+	my $tr = $self->{traffic} or return;
+
+	if ($head =~ m!^SIP/2.0 (\d+)!) {
+		my $code = $1;
+
+		if ($code >= 200
+			&& $head =~ /^Call-ID: *sx-(\d+)-(\d+)\x0d$/mi)
+		{
+			$tr->fate($tr->{sx}[$1], $2, $code);
+		}
+
+		return;
+	}
+
+	my ($method, $to) = $head =~ /^(\w+) sip:([^@]+)@/;
+
+	if ($method ne 'MESSAGE') {
+		$self->answer($head, 501);
+		return;
+	}
+
+	if ($to eq 'nobody') {
+		$self->answer($head, 404);
+		return;
+	}
+
+	my ($pair, $i) = $body =~ /^xs-(\d+)-(\d+)$/;
+
+	if (!defined $i || $to ne "r$pair") {
+		push @{$tr->{problems}}, "a MESSAGE to $to with \"$body\"";
+		return;
+	}
+
+	if ($tr->{on_sip} && $tr->{on_sip}->($self, $head, $pair, $i)) {
+		return;
+	}
+
+	$tr->got('xs', $pair, $i);
+	$self->answer($head, 200);
+}
+
+# answers a request
+
+sub answer {
+	my ($self, $head, $code) = @_;
+
+	my $rows = join '', $head =~ /^((?:Via|From|Call-ID|CSeq):.*\x0a)/gmi;
+	my ($to) = $head =~ /^(To:[^\x0d]*)/mi;
+
+	$self->send("SIP/2.0 $code $Test::Nginx::SIP::REASON{$code}\x0d\x0a"
+		. "$rows$to;tag=a\x0d\x0aContent-Length: 0\x0d\x0a\x0d\x0a");
+}
+
+###############################################################################
+
+package Test::Nginx::Traffic::XMPP;
+
+# A stream of the XMPP server, either way.  Once it is up its input is framed,
+# not parsed.
+
+use warnings;
+use strict;
+
+our @ISA = qw/ Test::Nginx::XMPP /;
+
+sub _ready {
+	my ($self) = @_;
+	$self->SUPER::_ready();
+	$self->{rest} = $self->{parser}->rest();
+	$self->{up} = 1;
+	$self->{traffic}->xmpp_up($self);
+}
+
+sub on_end {
+	my ($self) = @_;
+	$self->{traffic}->ended($self) if $self->{traffic};
+	$self->SUPER::on_end();
+	$self->close() unless length $self->{out};
+}
+
+sub on_input {
+	my ($self, $bytes) = @_;
+
+	if (!$self->{up}) {
+		$self->SUPER::on_input($bytes);
+
+		if ($self->{role} eq 'server' && $self->{external}
+			&& $self->{got_header})
+		{
+			$self->{up} = 1;
+			$self->{rest} = $self->{parser}->rest();
+		}
+
+		return unless $self->{up};
+		$bytes = '';
+	}
+
+	$self->{received} = $self->{unread} = '';
+	$self->{rest} .= $bytes;
+
+	while ($self->{rest} =~ /^\s*<(?:(message|iq|presence|stream:error)\b
+			([^>]*)>|\/stream:stream>)/x)
+	{
+		my $head = $+[0];
+
+		if (!defined $1) {
+			$self->finish();
+			return;
+		}
+
+		my ($name, $attrs) = ($1, $2);
+		my $end = $head;
+
+		if ($attrs !~ /\/$/) {
+			$end = index($self->{rest}, "</$name>", $head);
+			last if $end < 0;
+			$end += length("</$name>");
+		}
+
+		my $inner = substr($self->{rest}, $head, $end - $head);
+		substr($self->{rest}, 0, $end, '');
+
+		my %a = $attrs =~ /([\w:]+)=['"]([^'"]*)/g;
+		$self->stanza($name, \%a, $inner);
+
+		return unless $self->{sock};
+	}
+
+	$self->{traffic}->fill() if $self->{traffic};
+}
+
+# the gateway's </stream:stream>: it reads what was written so far
+
+sub finish {
+	my ($self) = @_;
+	my $tr = $self->{traffic};
+
+	$self->{orderly} = 1;
+	$self->send('</stream:stream>') unless $self->{sent_end}++;
+	$self->{up} = 0;
+	$self->{rest} = '';
+
+	return if $self->{role} eq 'server';
+
+	$self->flush();
+	$self->half_close() if !$self->{tls};
+	$tr->ended($self);
+	delete $self->{traffic};
+}
+
+# closes the stream in good order from our side
+
+sub leave {
+	my ($self) = @_;
+	$self->send('</stream:stream>') unless $self->{sent_end}++;
+	$self->{up} = 0 if $self->{role} eq 'client';
+}
+
+sub stanza {
+	my ($self, $name, $a, $inner) = @_;
+	my $tr = $self->{traffic} or return;
+
+	if ($name eq 'stream:error') {
+		$inner =~ /<([\w-]+)/;
+		$self->{stream_error_seen} = $1;
+		$tr->{stats}{"stream error $1"}++;
+		return;
+	}
+
+	my $type = $a->{type} || '';
+
+	if ($name eq 'iq') {
+		return if $type eq 'result' || $type eq 'error';
+		return if $tr->{on_ping} && $tr->{on_ping}->($self, $a);
+		$self->pong($a);
+		return;
+	}
+
+	return unless $name eq 'message';
+
+	if ($type eq 'error') {
+		$inner =~ /<error[^>]*>\s*<([\w-]+)/;
+		my $condition = $1;
+
+		if ($a->{id} =~ /^xs-(\d+)-(\d+)$/) {
+			$tr->fate($tr->{xs}[$1], $2, $condition);
+		}
+
+		return;
+	}
+
+	if ($a->{to} =~ /^nobody@/) {
+		$self->bounce($a, 'item-not-found');
+		return;
+	}
+
+	my ($pair, $i) = $inner =~ /<body[^>]*>sx-(\d+)-(\d+)<\/body>/;
+
+	if (!defined $i || $a->{to} !~ /^u$pair@/) {
+		push @{$tr->{problems}}, "a message to $a->{to}: $inner";
+		return;
+	}
+
+	if ($tr->{on_xmpp} && $tr->{on_xmpp}->($self, $a, $pair, $i)) {
+		return;
+	}
+
+	$tr->got('sx', $pair, $i);
+}
+
+sub pong {
+	my ($self, $a) = @_;
+	$self->{traffic}->xmpp_reply("<iq from='$a->{to}' to='$a->{from}' "
+		. "id='$a->{id}' type='result'/>");
+}
+
+sub bounce {
+	my ($self, $a, $condition) = @_;
+	$self->{traffic}->xmpp_reply("<message from='$a->{to}' "
+		. "to='$a->{from}' id='$a->{id}' type='error'>"
+		. "<error type='cancel'><$condition "
+		. "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
+		. '</message>');
+}
+
+###############################################################################
+
+package Test::Nginx::Traffic::Server;
+
+# The XMPP server that the gateway dials.
+
+use warnings;
+use strict;
+
+our @ISA = qw/ Test::Nginx::XMPP::Server /;
+
+sub _on_accept {
+	my ($self, $sock) = @_;
+
+	$self->SUPER::_on_accept($sock);
+
+	my $c = bless $self->{conns}[-1], 'Test::Nginx::Traffic::XMPP';
+	Scalar::Util::weaken($c->{traffic} = $self->{traffic});
+}
+
+###############################################################################
+
+1;
+
+###############################################################################
