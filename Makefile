@@ -37,7 +37,7 @@ endif
 OPT += $(WARNINGS)
 
 
-.PHONY: all help module static test test-matrix demo install clean
+.PHONY: all help module static test test-matrix fuzz demo install clean
 
 all: module
 
@@ -49,6 +49,8 @@ help:
 	@echo 'make test SANITIZE=1        with address and undefined sanitizers'
 	@echo 'make test VALGRIND=1        under valgrind'
 	@echo 'make test-matrix            other nginx releases and compilers'
+	@echo 'make fuzz                   all that reads what peers send, fuzzed'
+	@echo 'make fuzz TIME=3600 TARGETS="sip_parse address"   longer, or some'
 	@echo 'make demo                   real servers and clients, a transcript'
 	@echo 'make install [DESTDIR=dir]  the module and the line that loads it'
 	@echo 'make clean'
@@ -174,6 +176,14 @@ test: deps-test $(if $(STATIC_TEST),,module)
 test-matrix:
 	@misc/matrix
 
+# each target for TIME seconds, JOBS of them at once; see t/README
+
+TIME ?= 60
+TARGETS ?=
+
+fuzz: deps-test $(BUILD)/cflags
+	@TEST_NGINX_BUILD=$(BUILD) t/fuzz/run -t $(TIME) -j $(JOBS) $(TARGETS)
+
 demo: deps-demo module
 	@$(TEST_ENV) timeout -k 10 180 perl demo/demo
 
@@ -197,4 +207,4 @@ install: module
 
 clean:
 	rm -rf build build-sanitize build-static build-static-sanitize \
-		build-matrix
+		build-matrix build-fuzz

@@ -49,7 +49,7 @@ static ngx_int_t ngx_sip_cpim_require(ngx_sip_cpim_reader_t *reader,
     ngx_str_t *value);
 static ngx_int_t ngx_sip_cpim_unescape(ngx_pool_t *pool, ngx_str_t *in,
     ngx_str_t *out);
-static u_char *ngx_sip_cpim_character(u_char *dst, u_char *p, u_char *last);
+static u_char *ngx_sip_cpim_character(u_char *dst, ngx_int_t n);
 static u_char *ngx_sip_cpim_escape(u_char *dst, ngx_str_t *text);
 
 
@@ -485,9 +485,14 @@ ngx_sip_cpim_unescape(ngx_pool_t *pool, ngx_str_t *in, ngx_str_t *out)
             break;
 
         case 'u':
-            dst = ngx_sip_cpim_character(dst, p + 1, last);
-            p += ngx_min(4, last - (p + 1));
-            break;
+
+            if (last - p > 4 && ngx_hextoi(p + 1, 4) != NGX_ERROR) {
+                dst = ngx_sip_cpim_character(dst, ngx_hextoi(p + 1, 4));
+                p += 4;
+                break;
+            }
+
+            /* fall through */
 
         default:
             *dst++ = *p;
@@ -505,17 +510,9 @@ ngx_sip_cpim_unescape(ngx_pool_t *pool, ngx_str_t *in, ngx_str_t *out)
 /* Writes the character of four hex digits, if it is one. */
 
 static u_char *
-ngx_sip_cpim_character(u_char *dst, u_char *p, u_char *last)
+ngx_sip_cpim_character(u_char *dst, ngx_int_t n)
 {
-    ngx_int_t  n;
-
-    if (last - p < 4) {
-        return dst;
-    }
-
-    n = ngx_hextoi(p, 4);
-
-    if (n == NGX_ERROR || n == 0 || (n >= 0xd800 && n <= 0xdfff)) {
+    if (n == 0 || (n >= 0xd800 && n <= 0xdfff)) {
         return dst;
     }
 

@@ -194,17 +194,20 @@ ngx_xmpp_xml_create(ngx_xmpp_xml_t *xml)
 ngx_int_t
 ngx_xmpp_xml_parse(ngx_xmpp_xml_t *xml, u_char *p, size_t len)
 {
+    size_t           taken;
     enum XML_Status  status;
 
     /* the parser knows UTF-16 by itself, RFC 6120, 11.6, does not */
 
     if (xml->fed < 4
-        && (ngx_strlchr(p, p + ngx_min(len, 4), '\0')
+        && (ngx_strlchr(p, p + ngx_min(len, 4 - xml->fed), '\0')
             || (xml->fed == 0 && *p >= 0xfe)))
     {
         xml->error = "unsupported-encoding";
         return NGX_ERROR;
     }
+
+    taken = 0;
 
     for ( ;; ) {
         xml->used = len;
@@ -219,6 +222,7 @@ ngx_xmpp_xml_parse(ngx_xmpp_xml_t *xml, u_char *p, size_t len)
         }
 
         if (xml->stopped) {
+            xml->used += taken;
             return NGX_DONE;
         }
 
@@ -229,6 +233,7 @@ ngx_xmpp_xml_parse(ngx_xmpp_xml_t *xml, u_char *p, size_t len)
                 return NGX_ERROR;
             }
 
+            taken += xml->used;
             p += xml->used;
             len -= xml->used;
 

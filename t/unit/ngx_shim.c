@@ -33,7 +33,7 @@ ngx_create_pool(size_t size, ngx_log_t *log)
 
 
 void
-ngx_destroy_pool(ngx_pool_t *pool)
+ngx_reset_pool(ngx_pool_t *pool)
 {
     ngx_pool_large_t  *l, *next;
 
@@ -43,7 +43,39 @@ ngx_destroy_pool(ngx_pool_t *pool)
         free(l);
     }
 
+    pool->large = NULL;
+}
+
+
+void
+ngx_destroy_pool(ngx_pool_t *pool)
+{
+    ngx_reset_pool(pool);
     free(pool);
+}
+
+
+ngx_int_t
+ngx_pfree(ngx_pool_t *pool, void *p)
+{
+    ngx_pool_large_t  *l;
+
+    for (l = pool->large; l; l = l->next) {
+        if (l->alloc == p) {
+            free(l->alloc);
+            l->alloc = NULL;
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+void *
+ngx_alloc(size_t size, ngx_log_t *log)
+{
+    return malloc(size);
 }
 
 
@@ -94,6 +126,43 @@ ngx_pcalloc(ngx_pool_t *pool, size_t size)
     }
 
     return p;
+}
+
+
+ngx_array_t *
+ngx_array_create(ngx_pool_t *pool, ngx_uint_t n, size_t size)
+{
+    ngx_array_t  *a;
+
+    a = ngx_palloc(pool, sizeof(ngx_array_t));
+
+    if (a == NULL || ngx_array_init(a, pool, n, size) != NGX_OK) {
+        return NULL;
+    }
+
+    return a;
+}
+
+
+void *
+ngx_array_push(ngx_array_t *a)
+{
+    void  *p;
+
+    if (a->nelts == a->nalloc) {
+
+        p = ngx_palloc(a->pool, 2 * a->nalloc * a->size);
+        if (p == NULL) {
+            return NULL;
+        }
+
+        ngx_memcpy(p, a->elts, a->nelts * a->size);
+
+        a->elts = p;
+        a->nalloc *= 2;
+    }
+
+    return (u_char *) a->elts + a->size * a->nelts++;
 }
 
 
