@@ -110,10 +110,10 @@ ngx_fed_timers_handler(ngx_event_t *ev)
         left = (ngx_msec_int_t) (timer->due - ngx_current_msec);
 
         if (left > 0) {
-            if (!ev->timer_set) {
-                ngx_add_timer(ev, (ngx_msec_t) left);
-            }
 
+            /* a handler may have added a timer, and so set the event too late */
+
+            ngx_add_timer(ev, (ngx_msec_t) left);
             return;
         }
 

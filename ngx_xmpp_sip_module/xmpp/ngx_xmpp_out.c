@@ -1278,37 +1278,39 @@ ngx_xmpp_out_refused(ngx_xmpp_route_t *route, ngx_fed_outcome_e result,
 }
 
 
-/* What waits for the route gets the result. */
+/*
+ * The messages that wait for the route get the result.  Our own stanzas, an
+ * error of a message among them, are for nobody else to tell: they wait for the
+ * next attempt, as long as they may.
+ */
 
 static void
 ngx_xmpp_out_fail(ngx_xmpp_route_t *route, ngx_fed_outcome_e result,
     const char *reason)
 {
-    ngx_queue_t      *q;
-    ngx_uint_t        n;
+    ngx_queue_t      *q, *next, failed;
     ngx_xmpp_item_t  *item;
 
     /* an outcome may make new ones wait: they are for the next attempt */
 
-    n = 0;
+    ngx_queue_init(&failed);
 
     for (q = ngx_queue_head(&route->waiting);
          q != ngx_queue_sentinel(&route->waiting);
-         q = ngx_queue_next(q))
+         q = next)
     {
-        n++;
-    }
-
-    while (n-- && !ngx_queue_empty(&route->waiting)) {
-        q = ngx_queue_head(&route->waiting);
+        next = ngx_queue_next(q);
         item = ngx_queue_data(q, ngx_xmpp_item_t, queue);
 
-        if (item->ev == NULL) {
-            ngx_log_error(NGX_LOG_WARN, route->remote->xmpp->log, 0,
-                          "stanza for XMPP domain \"%V\" dropped: %s",
-                          &route->remote->sn.str,
-                          reason ? reason : "no stream");
+        if (item->ev) {
+            ngx_queue_remove(q);
+            ngx_queue_insert_tail(&failed, q);
         }
+    }
+
+    while (!ngx_queue_empty(&failed)) {
+        q = ngx_queue_head(&failed);
+        item = ngx_queue_data(q, ngx_xmpp_item_t, queue);
 
         ngx_xmpp_barrier_fail(item, result, reason);
     }

@@ -175,6 +175,74 @@ sub end {
 	}
 }
 
+# The connections of a kind that are there: sip_out and xmpp_out are into the
+# gateway, sip_in and xmpp_in are those that it made.
+
+sub conns {
+	my ($self, $kind) = @_;
+
+	my @all = $kind eq 'sip_out' ? @{$self->{sip_out}}
+		: $kind eq 'sip_in' ? @{$self->{sip_in} || []}
+		: $kind eq 'xmpp_out' ? $self->{xmpp_out}
+		: $self->{xmpp_listener} ? @{$self->{xmpp_listener}{conns}}
+		: ();
+
+	return grep { $_ && $_->{sock} && !$_->{ended} } @all;
+}
+
+# Ends connections: by "close" (close_notify and FIN), "reset", "fin" (ours
+# only, the rest is read), "leave" (</stream:stream>).
+
+sub break {
+	my ($self, $how, @kinds) = @_;
+
+	foreach my $c (map { $self->conns($_) } @kinds) {
+
+		if ($how eq 'leave') {
+			$c->leave();
+			next;
+		}
+
+		$self->maim() if $c->isa('Test::Nginx::Traffic::XMPP')
+			&& $c->{role} eq 'server';
+
+		if ($how eq 'fin') {
+			$c->half_close();
+			$c->{up} = 0 if $c->{role} eq 'client';
+			next;
+		}
+
+		$c->$how();
+		$self->ended($c);
+	}
+}
+
+# A server is gone for some seconds, with all its connections.
+
+sub restart {
+	my ($self, $leg, $seconds) = @_;
+
+	return unless $self->{"${leg}_listener"};
+
+	$self->break('reset', "${leg}_in", "${leg}_out");
+	$self->unlisten($leg);
+
+	Test::Nginx::Peers::after($seconds, sub {
+		$self->can("listen_$leg")->($self) if $self->{running};
+	});
+}
+
+# Stops reading for some seconds.
+
+sub stall {
+	my ($self, $seconds, @kinds) = @_;
+	my @all = map { $self->conns($_) } @kinds;
+
+	$_->stall(1) foreach @all;
+	Test::Nginx::Peers::after($seconds,
+		sub { $_->stall(0) foreach @all; });
+}
+
 # Sends what the windows have room for.
 
 sub fill {
@@ -226,6 +294,19 @@ sub fate {
 		return;
 	}
 
+	# an error may still come when the sender's stream broke meanwhile
+
+	if ($pair->{way} eq 'xs' && "@{$m->{fate} || []}" eq 'cut') {
+		$self->{stats}{'xs cut'}--;
+		$self->{stats}{"xs $what"}++;
+		$m->{fate} = [$what];
+		return;
+	}
+
+	# a transaction that ended with its connection takes no response
+
+	return if $pair->{way} eq 'sx' && "@{$m->{fate} || []}" eq 'cut';
+
 	push @{$m->{fate}}, $what;
 
 	return if $m->{settled}++;
@@ -273,6 +354,19 @@ sub cut {
 			next if $m->{settled} || $m->{conn} != $serial;
 			$self->fate($pair, $i, 'cut');
 		}
+	}
+}
+
+# The XMPP server broke a stream on which errors come: what was not settled may
+# have had one, which it knows.
+
+sub maim {
+	my ($self) = @_;
+
+	foreach my $pair (@{$self->{xs}}) {
+		$_->{maimed} = 1 foreach grep { $_ && !$_->{settled}
+			|| $_ && "@{$_->{fate} || []}" eq 'cut' }
+			@{$pair->{sent}};
 	}
 }
 
@@ -362,7 +456,10 @@ sub judge_message {
 		$self->problem($pair, $i, "has several fates: @fate");
 	}
 
-	if (!defined $fate) {
+	if (!$m->{got} && $m->{maimed} && ($fate || '') eq 'silence') {
+		$self->{stats}{'xs error lost with its stream'}++;
+
+	} elsif (!defined $fate) {
 		return if $m->{got} && $pair->{way} eq 'xs';
 		$self->problem($pair, $i, 'has no fate');
 
@@ -680,17 +777,14 @@ sub on_end {
 sub on_input {
 	my ($self, $bytes) = @_;
 
-	if (!$self->{up}) {
+	if (!defined $self->{rest}) {
 		$self->SUPER::on_input($bytes);
 
-		if ($self->{role} eq 'server' && $self->{external}
-			&& $self->{got_header})
-		{
-			$self->{up} = 1;
-			$self->{rest} = $self->{parser}->rest();
-		}
+		$self->{rest} = $self->{parser}->rest()
+			if $self->{role} eq 'server' && $self->{external}
+			&& $self->{got_header};
 
-		return unless $self->{up};
+		return unless defined $self->{rest};
 		$bytes = '';
 	}
 
@@ -789,7 +883,8 @@ sub stanza {
 	}
 
 	if ($a->{to} =~ /^nobody@/) {
-		$self->bounce($a, 'item-not-found');
+		$self->bounce($a, 'item-not-found')
+			for 1 .. $tr->{bounces} || 1;
 		return;
 	}
 
