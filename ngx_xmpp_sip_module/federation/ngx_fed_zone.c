@@ -1352,16 +1352,42 @@ ngx_fed_zone_streams(ngx_fed_conf_t *fcf, ngx_str_t *remote, ngx_str_t *local)
 }
 
 
-/* Draws a number, higher than all that were drawn before, in any worker. */
+/*
+ * Draws n numbers, higher than all that were drawn before, in any worker, and
+ * returns the first one.
+ */
 
 ngx_uint_t
-ngx_fed_zone_number(ngx_fed_conf_t *fcf)
+ngx_fed_zone_number(ngx_fed_conf_t *fcf, ngx_uint_t n)
 {
     ngx_fed_zone_ctx_t  *ctx;
 
     ctx = fcf->zone_data;
 
-    return ngx_atomic_fetch_add(&ctx->zone->number, 1);
+    return ngx_atomic_fetch_add(&ctx->zone->number, n);
+}
+
+
+/* What another zone has drawn is not drawn here. */
+
+void
+ngx_fed_zone_set_number(ngx_fed_conf_t *fcf, ngx_uint_t number)
+{
+    ngx_fed_zone_t      *zone;
+    ngx_atomic_uint_t    old;
+    ngx_fed_zone_ctx_t  *ctx;
+
+    ctx = fcf->zone_data;
+    zone = ctx->zone;
+
+    do {
+        old = zone->number;
+
+        if ((ngx_int_t) (number - old) <= 0) {
+            return;
+        }
+
+    } while (!ngx_atomic_cmp_set(&zone->number, old, number));
 }
 
 

@@ -105,7 +105,8 @@ void ngx_fed_zone_stream_closed(ngx_fed_conf_t *fcf, ngx_str_t *remote,
 ngx_fed_streams_t ngx_fed_zone_streams(ngx_fed_conf_t *fcf, ngx_str_t *remote,
     ngx_str_t *local);
 
-ngx_uint_t ngx_fed_zone_number(ngx_fed_conf_t *fcf);
+ngx_uint_t ngx_fed_zone_number(ngx_fed_conf_t *fcf, ngx_uint_t n);
+void ngx_fed_zone_set_number(ngx_fed_conf_t *fcf, ngx_uint_t number);
 ngx_int_t ngx_fed_zone_note(ngx_fed_conf_t *fcf, u_char *key,
     ngx_str_t *text);
 ngx_int_t ngx_fed_zone_noted(ngx_fed_conf_t *fcf, u_char *key, u_char *dst,
