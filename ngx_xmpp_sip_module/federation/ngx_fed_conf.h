@@ -203,6 +203,7 @@ struct ngx_fed_conf_s {
     void                         *zone_data;
     void                         *auto_data;
     time_t                        native_logged;
+    time_t                        full_logged;
 };
 
 

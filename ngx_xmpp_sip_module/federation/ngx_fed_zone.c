@@ -22,6 +22,11 @@
 #define NGX_FED_ZONE_NOTE     8192               /* of the zone, for a note */
 #define NGX_FED_ZONE_CHOICE   2048               /* ... a choice */
 
+/* pages that are kept for what messages need, streams first of all */
+
+#define NGX_FED_ZONE_RESERVE  16                 /* at least */
+#define NGX_FED_ZONE_PART     64                 /* of all */
+
 #define NGX_FED_SWEEP         1000               /* ms, when nothing is due */
 #define NGX_FED_LEASE         60000              /* ms */
 #define NGX_FED_SWEEP_MAX     64                 /* in one turn */
@@ -154,6 +159,7 @@ static void ngx_fed_zone_forget_all(ngx_fed_zone_ctx_t *ctx,
 static ngx_uint_t ngx_fed_zone_slot_alive(ngx_fed_slot_t *slot);
 static void ngx_fed_zone_sweep_handler(ngx_event_t *ev);
 static ngx_uint_t ngx_fed_zone_evict(ngx_fed_zone_ctx_t *ctx);
+static void *ngx_fed_zone_slab(ngx_fed_zone_ctx_t *ctx, size_t size);
 static uint64_t ngx_fed_id_mix(uint64_t n);
 
 
@@ -1024,7 +1030,7 @@ ngx_fed_zone_name_add(ngx_fed_zone_ctx_t *ctx, ngx_str_t *name,
 
     for (tries = 0; tries < 4; tries++) {
 
-        node = ngx_slab_alloc_locked(ctx->shpool, size);
+        node = ngx_fed_zone_slab(ctx, size);
 
         if (node) {
             node->key = hash;
@@ -1206,12 +1212,17 @@ ngx_fed_zone_pair(ngx_fed_zone_ctx_t *ctx, ngx_str_t *remote, ngx_str_t *local,
 }
 
 
-/* A stream on which remote sends to local was authorized, at any worker. */
+/*
+ * A stream on which remote sends to local was authorized, at any worker.
+ * Returns NGX_ERROR if the zone is full: what was sent on it when it breaks
+ * would be taken for delivered.
+ */
 
-void
+ngx_int_t
 ngx_fed_zone_stream_opened(ngx_fed_conf_t *fcf, ngx_str_t *remote,
     ngx_str_t *local)
 {
+    ngx_uint_t              level;
     ngx_fed_zone_ctx_t     *ctx;
     ngx_fed_zone_pair_t    *pair;
     ngx_fed_zone_stream_t  *stream;
@@ -1238,11 +1249,31 @@ ngx_fed_zone_stream_opened(ngx_fed_conf_t *fcf, ngx_str_t *remote,
     ngx_shmtx_unlock(&ctx->shpool->mutex);
 
     if (stream == NULL) {
-        ngx_log_error(NGX_LOG_ERR, fcf->log, 0,
-                      "federation zone \"%V\" is full: streams from \"%V\" "
-                      "are not known to all workers",
+        level = ngx_fed_zone_full_level(fcf, NGX_LOG_ERR);
+
+        ngx_log_error(level, fcf->log, 0,
+                      "federation zone \"%V\" is full: a stream from \"%V\" "
+                      "is refused, make it larger, see \"zone\"",
                       &fcf->zone_name, remote);
+        return NGX_ERROR;
     }
+
+    return NGX_OK;
+}
+
+
+/* Returns the level for what a zone that is full brings about, once a second. */
+
+ngx_uint_t
+ngx_fed_zone_full_level(ngx_fed_conf_t *fcf, ngx_uint_t level)
+{
+    if (fcf->full_logged == ngx_time()) {
+        return NGX_LOG_INFO;
+    }
+
+    fcf->full_logged = ngx_time();
+
+    return level;
 }
 
 
@@ -1534,7 +1565,7 @@ ngx_fed_zone_alloc(ngx_fed_conf_t *fcf, size_t size)
 
     for (tries = 0; tries < 16; tries++) {
 
-        p = ngx_slab_alloc_locked(ctx->shpool, size);
+        p = ngx_fed_zone_slab(ctx, size);
 
         if (p || !ngx_fed_zone_evict(ctx)) {
             return p;
@@ -1542,6 +1573,31 @@ ngx_fed_zone_alloc(ngx_fed_conf_t *fcf, size_t size)
     }
 
     return NULL;
+}
+
+
+/* Allocates, but takes no page of the reserve. */
+
+static void *
+ngx_fed_zone_slab(ngx_fed_zone_ctx_t *ctx, size_t size)
+{
+    void        *p;
+    ngx_uint_t   before, reserve;
+
+    reserve = ngx_max((ngx_uint_t) (ctx->shpool->last - ctx->shpool->pages)
+                      / NGX_FED_ZONE_PART,
+                      NGX_FED_ZONE_RESERVE);
+
+    before = ctx->shpool->pfree;
+
+    p = ngx_slab_alloc_locked(ctx->shpool, size);
+
+    if (p && ctx->shpool->pfree < before && ctx->shpool->pfree < reserve) {
+        ngx_slab_free_locked(ctx->shpool, p);
+        return NULL;
+    }
+
+    return p;
 }
 
 

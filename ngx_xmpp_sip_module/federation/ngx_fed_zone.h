@@ -98,12 +98,14 @@ ngx_int_t ngx_fed_zone_admit(ngx_fed_conf_t *fcf, ngx_fed_domain_t *domain,
 void ngx_fed_zone_count(ngx_fed_conf_t *fcf, ngx_fed_kind_e kind,
     ngx_fed_leg_t *source, ngx_fed_count_e count);
 
-void ngx_fed_zone_stream_opened(ngx_fed_conf_t *fcf, ngx_str_t *remote,
+ngx_int_t ngx_fed_zone_stream_opened(ngx_fed_conf_t *fcf, ngx_str_t *remote,
     ngx_str_t *local);
 void ngx_fed_zone_stream_closed(ngx_fed_conf_t *fcf, ngx_str_t *remote,
     ngx_str_t *local, ngx_uint_t broken);
 ngx_fed_streams_t ngx_fed_zone_streams(ngx_fed_conf_t *fcf, ngx_str_t *remote,
     ngx_str_t *local);
+
+ngx_uint_t ngx_fed_zone_full_level(ngx_fed_conf_t *fcf, ngx_uint_t level);
 
 ngx_uint_t ngx_fed_zone_number(ngx_fed_conf_t *fcf, ngx_uint_t n);
 void ngx_fed_zone_set_number(ngx_fed_conf_t *fcf, ngx_uint_t number);
