@@ -97,6 +97,7 @@ typedef struct {
     ngx_msec_t                    turn;          /* of the next refresh */
 
     ngx_fed_sessions_t            sessions;
+    ngx_fed_turns_t               turns;
 
     ngx_atomic_t                  counts[NGX_FED_KINDS][2][NGX_FED_COUNTS];
 
@@ -269,6 +270,7 @@ ngx_fed_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     ngx_queue_init(&zone->lru);
 
     ngx_fed_sessions_init(&zone->sessions);
+    ngx_fed_turns_init(&zone->turns);
 
     /* higher than those that were drawn before a restart */
 
@@ -530,6 +532,7 @@ ngx_fed_zone_init_process(ngx_fed_conf_t *fcf, ngx_cycle_t *cycle)
         /* the process that had the slot did not end in good order */
 
         ngx_fed_zone_forget_all(ctx, ngx_process_slot);
+        ngx_fed_turns_forget(fcf, ngx_process_slot);
     }
 
     slot->head = 0;
@@ -626,6 +629,7 @@ ngx_fed_zone_exit_process(ngx_fed_conf_t *fcf)
     if (slot->nonce == ctx->nonce) {
         slot->nonce = 0;
         ngx_fed_zone_forget_all(ctx, ctx->slot);
+        ngx_fed_turns_forget(fcf, ctx->slot);
     }
 
     for (i = 0; i < NGX_FED_SLOTS; i++) {
@@ -1620,6 +1624,17 @@ ngx_fed_zone_watches(ngx_fed_conf_t *fcf)
     ctx = fcf->zone_data;
 
     return &ctx->zone->watches;
+}
+
+
+ngx_fed_turns_t *
+ngx_fed_zone_turns(ngx_fed_conf_t *fcf)
+{
+    ngx_fed_zone_ctx_t  *ctx;
+
+    ctx = fcf->zone_data;
+
+    return &ctx->zone->turns;
 }
 
 

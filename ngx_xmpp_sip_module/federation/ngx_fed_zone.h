@@ -13,6 +13,7 @@
 #include "ngx_fed_event.h"
 #include "ngx_fed_notes.h"
 #include "ngx_fed_session.h"
+#include "ngx_fed_turn.h"
 #include "ngx_fed_watch.h"
 
 
@@ -125,6 +126,7 @@ void *ngx_fed_zone_alloc(ngx_fed_conf_t *fcf, size_t size);
 void ngx_fed_zone_free(ngx_fed_conf_t *fcf, void *p);
 ngx_fed_watches_t *ngx_fed_zone_watches(ngx_fed_conf_t *fcf);
 ngx_fed_sessions_t *ngx_fed_zone_sessions(ngx_fed_conf_t *fcf);
+ngx_fed_turns_t *ngx_fed_zone_turns(ngx_fed_conf_t *fcf);
 void ngx_fed_zone_due(ngx_fed_conf_t *fcf, ngx_fed_due_t *due,
     ngx_msec_t time);
 ngx_msec_t ngx_fed_zone_turn(ngx_fed_conf_t *fcf);
