@@ -68,6 +68,8 @@ typedef struct {
 typedef struct {
     ngx_pid_t                     pid;
     uint32_t                      nonce;         /* of the process; 0: none */
+    uint32_t                      generation;    /* of its configuration */
+    ngx_atomic_t                  pending;       /* answers it waits for */
     uint32_t                      head;
     uint32_t                      tail;
     u_char                       *ring;
@@ -169,8 +171,10 @@ static uint64_t ngx_fed_id_mix(uint64_t n);
  * wake any other; they stay as long as the master does.
  */
 
-static int  ngx_fed_eventfds[NGX_FED_SLOTS];
-static int  ngx_fed_neventfds;
+static int       ngx_fed_eventfds[NGX_FED_SLOTS];
+static int       ngx_fed_neventfds;
+
+static uint32_t  ngx_fed_generation;
 
 
 /* Declares the zone of a federation, of size octets. */
@@ -463,6 +467,8 @@ ngx_fed_zone_init_module(ngx_cycle_t *cycle)
     ngx_int_t         n;
     ngx_core_conf_t  *ccf;
 
+    ngx_fed_generation++;
+
     ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
 
     /* two generations and some that were respawned */
@@ -538,6 +544,8 @@ ngx_fed_zone_init_process(ngx_fed_conf_t *fcf, ngx_cycle_t *cycle)
     slot->head = 0;
     slot->tail = 0;
     slot->pid = ngx_pid;
+    slot->generation = ngx_fed_generation;
+    slot->pending = 0;
     slot->nonce = slot->ring ? ctx->nonce : 0;
 
     ngx_shmtx_unlock(&ctx->shpool->mutex);
@@ -639,6 +647,50 @@ ngx_fed_zone_exit_process(ngx_fed_conf_t *fcf)
     ngx_shmtx_unlock(&ctx->shpool->mutex);
 
     return n == 0;
+}
+
+
+/* How many answers this process waits for. */
+
+void
+ngx_fed_zone_set_pending(ngx_fed_conf_t *fcf, ngx_uint_t n)
+{
+    ngx_fed_zone_ctx_t  *ctx;
+
+    ctx = fcf->zone_data;
+
+    if (ctx->slot != NGX_FED_SLOTS) {
+        ctx->zone->slots[ctx->slot].pending = n;
+    }
+}
+
+
+/*
+ * Returns how many answers this process and those wait for that began, and
+ * end, with it.
+ */
+
+ngx_uint_t
+ngx_fed_zone_pending(ngx_fed_conf_t *fcf)
+{
+    ngx_uint_t           i, n;
+    ngx_fed_slot_t      *slot;
+    ngx_fed_zone_ctx_t  *ctx;
+
+    ctx = fcf->zone_data;
+    n = 0;
+
+    for (i = 0; i < NGX_FED_SLOTS; i++) {
+        slot = &ctx->zone->slots[i];
+
+        if (slot->generation == ngx_fed_generation && slot->pending
+            && ngx_fed_zone_slot_alive(slot))
+        {
+            n += slot->pending;
+        }
+    }
+
+    return n;
 }
 
 

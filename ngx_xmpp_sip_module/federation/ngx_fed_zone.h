@@ -85,6 +85,8 @@ ngx_int_t ngx_fed_zone_init_module(ngx_cycle_t *cycle);
 ngx_int_t ngx_fed_zone_init_process(ngx_fed_conf_t *fcf, ngx_cycle_t *cycle);
 ngx_int_t ngx_fed_zone_listen(ngx_array_t *federations, ngx_cycle_t *cycle);
 ngx_uint_t ngx_fed_zone_exit_process(ngx_fed_conf_t *fcf);
+void ngx_fed_zone_set_pending(ngx_fed_conf_t *fcf, ngx_uint_t n);
+ngx_uint_t ngx_fed_zone_pending(ngx_fed_conf_t *fcf);
 ngx_int_t ngx_fed_zone_renew(ngx_fed_conf_t *fcf);
 
 ngx_uint_t ngx_fed_zone_counter(ngx_fed_conf_t *fcf, ngx_fed_kind_e kind,

@@ -480,8 +480,8 @@ ngx_xmpp_in_secured(ngx_fed_link_t *link)
 
 
 /*
- * What this process waits for may come on the stream, and is void when that
- * ends: a peer that is well answers within the time that it is given.
+ * What this process, or another one that ends with it, waits for may come on
+ * the stream, and is void when that ends: a peer that is well answers within the time that it is given.
  */
 
 static void
@@ -497,7 +497,7 @@ ngx_xmpp_in_quit(ngx_fed_link_t *link)
     }
 
     if (stream->nproven == 0
-        || stream->xmpp->npending == 0
+        || ngx_fed_zone_pending(stream->conf) == 0
         || ngx_current_msec - stream->quit_time
            >= NGX_XMPP_IN_GRACE)
     {

@@ -85,4 +85,6 @@ Test::Nginx::Peers::stop($t);
 is((() = logged($t, qr/exited on signal/)), 0, 'no worker died');
 is(join("\n", logged($t, qr/\[(?:crit|emerg)\]/)), '', 'log');
 
+undef $_ for $tr, $g, $t;
+
 ###############################################################################
