@@ -58,6 +58,8 @@ struct ngx_fed_conf_s {
     ngx_path_t                   *state;     /* a directory; or NULL */
     ngx_msec_t                    state_interval;
     uint64_t                      state_saved;      /* changes, by then */
+    ngx_uint_t                    state_number;     /* the same */
+    ngx_msec_t                    state_failed;     /* was logged; or 0 */
     ngx_file_uniq_t               state_uniq;       /* of what was written */
 
     /* domains */
@@ -201,6 +203,7 @@ struct ngx_fed_conf_s {
     void                         *zone_data;
     void                         *auto_data;
     time_t                        native_logged;
+    time_t                        full_logged;
 };
 
 

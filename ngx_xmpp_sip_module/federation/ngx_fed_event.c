@@ -639,6 +639,36 @@ ngx_fed_event_destroy(ngx_fed_event_t *ev)
 
 
 /*
+ * The link is about to be closed, or is: what follows the events that came on
+ * it may come on another link, at another process.
+ */
+
+void
+ngx_fed_event_ending(ngx_fed_link_t *link)
+{
+    ngx_queue_t      *q;
+    ngx_fed_event_t  *ev;
+
+    if (link->ending) {
+        return;
+    }
+
+    link->ending = 1;
+
+    for (q = ngx_queue_head(&link->events);
+         q != ngx_queue_sentinel(&link->events);
+         q = ngx_queue_next(q))
+    {
+        ev = ngx_queue_data(q, ngx_fed_event_t, queue);
+
+        if (ev->target && ev->target->ordered && ev->target_data) {
+            ev->target->ordered(ev);
+        }
+    }
+}
+
+
+/*
  * The link is closed: the events that came on it go on without it, and keep
  * what their log lines say of it.
  */
@@ -648,6 +678,8 @@ ngx_fed_event_orphan(ngx_fed_link_t *link)
 {
     ngx_queue_t      *q;
     ngx_fed_event_t  *ev;
+
+    ngx_fed_event_ending(link);
 
     while (!ngx_queue_empty(&link->events)) {
 

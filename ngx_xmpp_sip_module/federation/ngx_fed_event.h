@@ -193,7 +193,8 @@ struct ngx_fed_event_s {
  * id it is an answer.  SIP has changed(): what a SIP user sees of an XMPP user
  * has changed, or, with a reason, he sees it no longer; subscribe(): an XMPP
  * user watches a SIP user, and there is no dialog; due(): a time that was set
- * for a dialog has come; idle(): sessions that nobody used may end.
+ * for a dialog has come; idle(): sessions that nobody used may end; ordered():
+ * what follows an event, which it has, may come to another process.
  */
 
 struct ngx_fed_leg_s {
@@ -225,6 +226,7 @@ struct ngx_fed_leg_s {
     void                        (*due)(ngx_fed_conf_t *fcf,
                                           ngx_fed_key_t *id, uint64_t tag);
     void                        (*idle)(ngx_fed_conf_t *fcf);
+    void                        (*ordered)(ngx_fed_event_t *ev);
 };
 
 
@@ -241,6 +243,7 @@ void ngx_fed_event_accept(ngx_fed_event_t *ev);
 void ngx_fed_event_fail(ngx_fed_event_t *ev, ngx_fed_outcome_e result,
     const char *text);
 void ngx_fed_event_drop(ngx_fed_event_t *ev);
+void ngx_fed_event_ending(ngx_fed_link_t *link);
 void ngx_fed_event_orphan(ngx_fed_link_t *link);
 
 ngx_int_t ngx_fed_event_value(ngx_fed_event_t *ev,

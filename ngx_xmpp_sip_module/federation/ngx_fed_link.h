@@ -78,6 +78,7 @@ struct ngx_fed_link_s {
     unsigned                      lingering:1;
     unsigned                      eof:1;     /* the peer closed its side */
     unsigned                      busy:1;
+    unsigned                      ending:1;  /* see ngx_fed_event_ending() */
 };
 
 

@@ -213,7 +213,11 @@ ngx_fed_roster_subscribe(ngx_fed_event_t *ev, ngx_fed_pair_t *pair)
 static void
 ngx_fed_roster_full(ngx_fed_event_t *ev)
 {
-    ngx_log_error(NGX_LOG_WARN, ev->conf->log, 0,
+    ngx_uint_t  level;
+
+    level = ngx_fed_zone_full_level(ev->conf, NGX_LOG_WARN);
+
+    ngx_log_error(level, ev->conf->log, 0,
                   "subscription of a user of \"%V\" to a user of \"%V\" is "
                   "refused: the zone \"%V\" is full, or there are too many, "
                   "see \"user_watchers\", \"user_contacts\" and "

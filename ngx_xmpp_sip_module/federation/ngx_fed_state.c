@@ -12,7 +12,7 @@
 
 #define NGX_FED_STATE_MAGIC      "nginxfed"
 #define NGX_FED_STATE_ORDER      0x01020304      /* of octets */
-#define NGX_FED_STATE_VERSION    1
+#define NGX_FED_STATE_VERSION    2
 
 #define NGX_FED_STATE_NAME       "/state"
 #define NGX_FED_STATE_NEW        "/state.new-"   /* and a process slot */
@@ -23,8 +23,17 @@
 #define NGX_FED_STATE_ROOM       (3 * NGX_FED_STATE_RECORD)
 #define NGX_FED_STATE_INTERVAL   5000
 #define NGX_FED_STATE_WAIT       50
+#define NGX_FED_STATE_TELL       60000   /* ms between logs of failures */
 #define NGX_FED_STATE_CSEQ       1024    /* requests that were not recorded */
 #define NGX_FED_STATE_OLD        0x3fffffff      /* s */
+#define NGX_FED_STATE_NUMBER     65536   /* requests beyond dialogs, the same */
+
+#define NGX_FED_STATE_DOMAIN     255
+#define NGX_FED_STATE_DOMAIN_CHARS                                            \
+    "abcdefghijklmnopqrstuvwxyz0123456789-._:[]"
+
+#define NGX_FED_STATE_BOOT       36
+#define NGX_FED_STATE_BOOT_FILE  "/proc/sys/kernel/random/boot_id"
 
 #define NGX_FED_STATE_SIP        0x01
 #define NGX_FED_STATE_KNOWN      0x02
@@ -42,6 +51,10 @@ typedef struct {
     uint32_t                      order;
     uint32_t                      version;
     int64_t                       time;          /* s, since 1970 */
+    int64_t                       uptime;        /* ms, since the boot */
+    uint64_t                      number;        /* ngx_fed_zone_number() */
+    u_char                        boot[NGX_FED_STATE_BOOT];
+    u_char                        unused[4];
 } ngx_fed_state_header_t;
 
 
@@ -79,6 +92,7 @@ typedef struct {
     ngx_fd_t                      fd;
     u_char                       *name;
     ngx_log_t                    *log;
+    ngx_uint_t                    level;         /* to log failures at */
     uint32_t                      crc;
     u_char                       *buf;
     u_char                       *pos;
@@ -102,6 +116,8 @@ static ngx_msec_t ngx_fed_state_manager(void *data);
 static ngx_uint_t ngx_fed_state_is_ours(ngx_fed_conf_t *fcf);
 static u_char *ngx_fed_state_name(ngx_fed_conf_t *fcf, const char *name);
 static ngx_int_t ngx_fed_state_write(ngx_fed_conf_t *fcf, ngx_log_t *log);
+static ngx_int_t ngx_fed_state_replace(ngx_fed_conf_t *fcf,
+    ngx_fed_state_file_t *file, u_char *to);
 static ngx_int_t ngx_fed_state_write_all(ngx_fed_conf_t *fcf,
     ngx_fed_state_file_t *file);
 static ngx_rbtree_node_t *ngx_fed_state_after(ngx_fed_watches_t *watches,
@@ -118,6 +134,13 @@ static ngx_int_t ngx_fed_state_get_dialog(ngx_fed_state_reader_t *reader,
     ngx_fed_watch_t *watch);
 static void ngx_fed_state_resume(ngx_fed_state_reader_t *reader,
     ngx_fed_watch_t *watch);
+static void ngx_fed_state_boot(u_char *boot);
+static int32_t ngx_fed_state_elapsed(ngx_fed_state_header_t *header);
+static ngx_uint_t ngx_fed_state_names_valid(ngx_fed_state_watch_t *record,
+    u_char *names);
+static ngx_uint_t ngx_fed_state_texts_valid(ngx_str_t *texts);
+static ngx_uint_t ngx_fed_state_presence_valid(ngx_fed_presence_t *presence);
+static ngx_uint_t ngx_fed_state_text_valid(ngx_str_t *text);
 static void ngx_fed_state_set_aside(ngx_fed_conf_t *fcf, ngx_log_t *log,
     u_char *name);
 
@@ -206,6 +229,7 @@ ngx_fed_state_manager(void *data)
 
     uint64_t    changes;
     ngx_msec_t  start, took;
+    ngx_uint_t  number;
 
     if (ngx_fed_upgrade_take(fcf) != NGX_OK) {
         return NGX_FED_STATE_WAIT;
@@ -215,7 +239,12 @@ ngx_fed_state_manager(void *data)
     changes = ngx_fed_zone_watches(fcf)->changes;
     ngx_fed_zone_unlock(fcf);
 
-    if (changes == fcf->state_saved && ngx_fed_state_is_ours(fcf)) {
+    number = ngx_fed_zone_number(fcf, 0);
+
+    if (changes == fcf->state_saved
+        && number - fcf->state_number < NGX_FED_STATE_NUMBER / 2
+        && ngx_fed_state_is_ours(fcf))
+    {
         return fcf->state_interval;
     }
 
@@ -224,6 +253,7 @@ ngx_fed_state_manager(void *data)
 
     if (ngx_fed_state_write(fcf, ngx_cycle->log) == NGX_OK) {
         fcf->state_saved = changes;
+        fcf->state_number = number;
     }
 
     /* a tenth of the time of a disk at most */
@@ -313,12 +343,17 @@ ngx_fed_state_write(ngx_fed_conf_t *fcf, ngx_log_t *log)
 {
     u_char                *to;
     ngx_int_t              rc;
-    ngx_file_info_t        fi;
     ngx_fed_state_file_t   file;
 
     ngx_memzero(&file, sizeof(ngx_fed_state_file_t));
 
     rc = NGX_ERROR;
+
+    /* a disk that is full stays so for long, and may be that of the log */
+
+    file.level = (fcf->state_failed
+                  && ngx_current_msec - fcf->state_failed < NGX_FED_STATE_TELL)
+                     ? NGX_LOG_INFO : NGX_LOG_CRIT;
 
     file.log = log;
     file.name = ngx_fed_state_name(fcf, NGX_FED_STATE_NEW);
@@ -332,58 +367,35 @@ ngx_fed_state_write(ngx_fed_conf_t *fcf, ngx_log_t *log)
     (void) ngx_sprintf(file.name, "%V" NGX_FED_STATE_NEW "%i%Z",
                        &fcf->state->name, ngx_process_slot);
 
-    file.fd = ngx_open_file(file.name, NGX_FILE_WRONLY, NGX_FILE_TRUNCATE,
-                            0600);
-
-    if (file.fd == NGX_INVALID_FILE) {
-        ngx_log_error(NGX_LOG_CRIT, log, ngx_errno,
-                      ngx_open_file_n " \"%s\" failed", file.name);
-        goto done;
-    }
-
-    rc = ngx_fed_state_write_all(fcf, &file);
-
-    if (rc == NGX_OK && fsync(file.fd) == -1) {
-        ngx_log_error(NGX_LOG_CRIT, log, ngx_errno,
-                      "fsync() of \"%s\" failed", file.name);
-        rc = NGX_ERROR;
-    }
-
-    if (rc == NGX_OK && ngx_fd_info(file.fd, &fi) != NGX_FILE_ERROR) {
-        fcf->state_uniq = ngx_file_uniq(&fi);
-    }
-
-    if (ngx_close_file(file.fd) == NGX_FILE_ERROR) {
-        ngx_log_error(NGX_LOG_ALERT, log, ngx_errno,
-                      ngx_close_file_n " \"%s\" failed", file.name);
-        rc = NGX_ERROR;
-    }
+    ngx_fed_upgrade_lock(fcf);
 
     /* what another zone has written since it serves must not be lost */
 
-    ngx_fed_upgrade_lock(fcf);
-
-    if (rc == NGX_OK && !ngx_fed_upgrade_serves(fcf)) {
+    if (!ngx_fed_upgrade_serves(fcf)) {
         ngx_fed_upgrade_unlock(fcf);
-        (void) ngx_delete_file(file.name);
         goto done;
     }
 
-    if (rc == NGX_OK && ngx_rename_file(file.name, to) == NGX_FILE_ERROR) {
-        ngx_log_error(NGX_LOG_CRIT, log, ngx_errno,
-                      ngx_rename_file_n " \"%s\" to \"%s\" failed",
-                      file.name, to);
-        rc = NGX_ERROR;
-    }
+    rc = ngx_fed_state_replace(fcf, &file, to);
 
     ngx_fed_upgrade_unlock(fcf);
 
     if (rc != NGX_OK) {
-        (void) ngx_delete_file(file.name);
+        ngx_log_error(file.level, log, 0,
+                      "state of federation \"%V\" is not saved, the file "
+                      "\"%s\" stays as it was: make room, or it lacks what "
+                      "changed since when nginx is restarted",
+                      &fcf->name, to);
 
-        ngx_log_error(NGX_LOG_CRIT, log, 0,
-                      "state of federation \"%V\" is not saved: after a "
-                      "restart what changed since the last time is unknown",
+        if (file.level == NGX_LOG_CRIT) {
+            fcf->state_failed = ngx_max(ngx_current_msec, 1);
+        }
+
+    } else if (fcf->state_failed) {
+        fcf->state_failed = 0;
+
+        ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                      "state of federation \"%V\" is saved again",
                       &fcf->name);
     }
 
@@ -392,6 +404,55 @@ done:
     ngx_free(file.name);
     ngx_free(file.buf);
     ngx_free(to);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_fed_state_replace(ngx_fed_conf_t *fcf, ngx_fed_state_file_t *file,
+    u_char *to)
+{
+    ngx_int_t        rc;
+    ngx_file_info_t  fi;
+
+    file->fd = ngx_open_file(file->name, NGX_FILE_WRONLY, NGX_FILE_TRUNCATE,
+                             0600);
+
+    if (file->fd == NGX_INVALID_FILE) {
+        ngx_log_error(file->level, file->log, ngx_errno,
+                      ngx_open_file_n " \"%s\" failed", file->name);
+        return NGX_ERROR;
+    }
+
+    rc = ngx_fed_state_write_all(fcf, file);
+
+    if (rc == NGX_OK && fsync(file->fd) == -1) {
+        ngx_log_error(file->level, file->log, ngx_errno,
+                      "fsync() of \"%s\" failed", file->name);
+        rc = NGX_ERROR;
+    }
+
+    if (rc == NGX_OK && ngx_fd_info(file->fd, &fi) != NGX_FILE_ERROR) {
+        fcf->state_uniq = ngx_file_uniq(&fi);
+    }
+
+    if (ngx_close_file(file->fd) == NGX_FILE_ERROR) {
+        ngx_log_error(NGX_LOG_ALERT, file->log, ngx_errno,
+                      ngx_close_file_n " \"%s\" failed", file->name);
+        rc = NGX_ERROR;
+    }
+
+    if (rc == NGX_OK && ngx_rename_file(file->name, to) == NGX_FILE_ERROR) {
+        ngx_log_error(file->level, file->log, ngx_errno,
+                      ngx_rename_file_n " \"%s\" to \"%s\" failed",
+                      file->name, to);
+        rc = NGX_ERROR;
+    }
+
+    if (rc != NGX_OK) {
+        (void) ngx_delete_file(file->name);
+    }
 
     return rc;
 }
@@ -414,6 +475,10 @@ ngx_fed_state_write_all(ngx_fed_conf_t *fcf, ngx_fed_state_file_t *file)
     header.order = NGX_FED_STATE_ORDER;
     header.version = NGX_FED_STATE_VERSION;
     header.time = ngx_time();
+    header.uptime = (int64_t) ngx_current_msec;
+    header.number = ngx_fed_zone_number(fcf, 0);
+
+    ngx_fed_state_boot(header.boot);
 
     file->pos = ngx_cpymem(file->buf, &header, sizeof(ngx_fed_state_header_t));
 
@@ -514,7 +579,7 @@ ngx_fed_state_flush(ngx_fed_state_file_t *file)
         n = ngx_write_fd(file->fd, p, file->pos - p);
 
         if (n <= 0) {
-            ngx_log_error(NGX_LOG_CRIT, file->log, ngx_errno,
+            ngx_log_error(file->level, file->log, ngx_errno,
                           ngx_write_fd_n " to \"%s\" failed", file->name);
             return NGX_ERROR;
         }
@@ -794,10 +859,10 @@ ngx_fed_state_load(ngx_fed_conf_t *fcf, ngx_log_t *log, u_char *buf,
     reader.pos = buf + sizeof(ngx_fed_state_header_t);
     reader.last = buf + size;
 
-    header.time = ngx_min(ngx_max(header.time, 0), ngx_time());
+    reader.elapsed = ngx_fed_state_elapsed(&header);
 
-    reader.elapsed = (int32_t) ngx_min(ngx_time() - header.time,
-                                       NGX_FED_STATE_OLD);
+    ngx_fed_zone_set_number(fcf, (ngx_uint_t) header.number
+                                 + NGX_FED_STATE_NUMBER);
 
     do {
         ngx_fed_zone_lock(fcf);
@@ -822,6 +887,58 @@ ngx_fed_state_load(ngx_fed_conf_t *fcf, ngx_log_t *log, u_char *buf,
     }
 
     return NGX_OK;
+}
+
+
+/* Names the time since the machine was started; or has zeroes. */
+
+static void
+ngx_fed_state_boot(u_char *boot)
+{
+    ngx_fd_t  fd;
+
+    ngx_memzero(boot, NGX_FED_STATE_BOOT);
+
+    fd = ngx_open_file(NGX_FED_STATE_BOOT_FILE, NGX_FILE_RDONLY, NGX_FILE_OPEN,
+                       0);
+
+    if (fd == NGX_INVALID_FILE) {
+        return;
+    }
+
+    if (ngx_read_fd(fd, boot, NGX_FED_STATE_BOOT) != NGX_FED_STATE_BOOT) {
+        ngx_memzero(boot, NGX_FED_STATE_BOOT);
+    }
+
+    (void) ngx_close_file(fd);
+}
+
+
+/*
+ * Returns how many seconds ago the file was written: by the clock that nobody
+ * sets, unless the machine was started since.
+ */
+
+static int32_t
+ngx_fed_state_elapsed(ngx_fed_state_header_t *header)
+{
+    u_char   boot[NGX_FED_STATE_BOOT];
+    int64_t  elapsed;
+
+    ngx_fed_state_boot(boot);
+
+    elapsed = (int64_t) ngx_current_msec - header->uptime;
+
+    if (boot[0] && elapsed >= 0
+        && ngx_memcmp(boot, header->boot, NGX_FED_STATE_BOOT) == 0)
+    {
+        elapsed /= 1000;
+
+    } else {
+        elapsed = ngx_time() - ngx_min(ngx_max(header->time, 0), ngx_time());
+    }
+
+    return (int32_t) ngx_min(elapsed, NGX_FED_STATE_OLD);
 }
 
 
@@ -850,7 +967,8 @@ ngx_fed_state_get(ngx_fed_state_reader_t *reader)
         || record.len[0] == 0 || record.len[1] == 0 || record.len[2] == 0
         || record.len[0] + record.len[1] + record.len[2] >= record.size
         || record.state == NGX_FED_WATCH_NONE
-        || record.state > NGX_FED_WATCH_DENIED)
+        || record.state > NGX_FED_WATCH_DENIED
+        || !ngx_fed_state_names_valid(&record, reader->pos))
     {
         return NGX_ERROR;
     }
@@ -916,9 +1034,10 @@ ngx_fed_state_restore(ngx_fed_state_reader_t *reader,
 
     watch->state = record->state;
     watch->failures = record->failures;
-    watch->asked = now + record->asked;
-    watch->until = now + record->until;
-    watch->seen = now + record->seen;
+    watch->asked = now + ngx_min(record->asked, 0);
+    watch->until = now + ngx_min(record->until,
+                            (int32_t) ngx_fed_in_seconds(fcf->denial_time));
+    watch->seen = now + ngx_min(record->seen, 0);
 
     if (watch->sip && (record->flags & NGX_FED_STATE_SEEN) == 0) {
         watch->seen = ngx_fed_seconds();
@@ -929,6 +1048,7 @@ ngx_fed_state_restore(ngx_fed_state_reader_t *reader,
     if (record->presence
         && ngx_fed_presence_unpack(packed, record->presence, &presence)
            == NGX_OK
+        && ngx_fed_state_presence_valid(&presence)
         && ngx_fed_watch_set_presence(fcf, watch, &presence) == NGX_OK)
     {
         watch->known = ((record->flags & NGX_FED_STATE_KNOWN) != 0);
@@ -972,6 +1092,10 @@ ngx_fed_state_get_dialog(ngx_fed_state_reader_t *reader, ngx_fed_watch_t *watch)
 
     reader->pos = p;
 
+    if (!ngx_fed_state_texts_valid(texts)) {
+        return NGX_ERROR;
+    }
+
     left = ngx_min(record.expires,
                    (int64_t) reader->conf->subscription_max);
     left = ngx_max(left, 0) - (int64_t) reader->elapsed * 1000;
@@ -1003,6 +1127,156 @@ ngx_fed_state_get_dialog(ngx_fed_state_reader_t *reader, ngx_fed_watch_t *watch)
     reader->ndialogs++;
 
     return NGX_OK;
+}
+
+
+/*
+ * Whatever is in the file, what is made of it is written to peers.  Users are
+ * escaped there, domains are names as they were when they were checked first.
+ */
+
+static ngx_uint_t
+ngx_fed_state_names_valid(ngx_fed_state_watch_t *record, u_char *names)
+{
+    u_char      *p, *last;
+    size_t       len[4];
+    ngx_str_t    text;
+    ngx_uint_t   i;
+
+    len[0] = record->len[0];
+    len[1] = record->len[1];
+    len[2] = record->len[2];
+    len[3] = record->size - len[0] - len[1] - len[2];
+
+    p = names;
+
+    for (i = 0; i < 4; i++) {
+
+        text.data = p;
+        text.len = len[i];
+        p += len[i];
+
+        if (!ngx_fed_state_text_valid(&text)) {
+            return 0;
+        }
+
+        if ((i & 1) == 0) {
+            continue;
+        }
+
+        if (text.len > NGX_FED_STATE_DOMAIN) {
+            return 0;
+        }
+
+        last = text.data + text.len;
+
+        for ( /* void */ ; text.data < last; text.data++) {
+
+            if (ngx_strchr(NGX_FED_STATE_DOMAIN_CHARS, *text.data) == NULL) {
+                return 0;
+            }
+        }
+    }
+
+    return 1;
+}
+
+
+/* Texts of a dialog stand in lines, and where something ends them. */
+
+static ngx_uint_t
+ngx_fed_state_texts_valid(ngx_str_t *texts)
+{
+    u_char       ch;
+    ngx_uint_t   i, j;
+    const char  *ends;
+
+    if (texts[NGX_FED_TEXT_CALL_ID].len == 0
+        || texts[NGX_FED_TEXT_TAG].len == 0)
+    {
+        return 0;
+    }
+
+    for (i = 0; i < NGX_FED_TEXTS; i++) {
+
+        switch (i) {
+
+        case NGX_FED_TEXT_CALL_ID:
+            ends = " ";
+            break;
+
+        case NGX_FED_TEXT_ROUTES:
+            ends = "";
+            break;
+
+        case NGX_FED_TEXT_TAG:
+        case NGX_FED_TEXT_EVENT_ID:
+            ends = " <>\"();,=";
+            break;
+
+        default:
+            ends = " <>\"";
+        }
+
+        for (j = 0; j < texts[i].len; j++) {
+            ch = texts[i].data[j];
+
+            if (ch < 0x20 || ch == 0x7f || ngx_strchr(ends, ch)) {
+                return 0;
+            }
+        }
+    }
+
+    return 1;
+}
+
+
+static ngx_uint_t
+ngx_fed_state_presence_valid(ngx_fed_presence_t *presence)
+{
+    ngx_uint_t           i, j;
+    ngx_fed_resource_t  *r;
+
+    for (i = 0; i < presence->n; i++) {
+        r = &presence->resources[i];
+
+        if (!ngx_fed_state_text_valid(&r->name)) {
+            return 0;
+        }
+
+        for (j = 0; j < r->nstatuses; j++) {
+
+            if (!ngx_fed_state_text_valid(&r->statuses[j].lang)
+                || !ngx_fed_state_text_valid(&r->statuses[j].text))
+            {
+                return 0;
+            }
+        }
+    }
+
+    return 1;
+}
+
+
+/* Tells whether it is UTF-8 that may stand in XML. */
+
+static ngx_uint_t
+ngx_fed_state_text_valid(ngx_str_t *text)
+{
+    size_t  i;
+    u_char  ch;
+
+    for (i = 0; i < text->len; i++) {
+        ch = text->data[i];
+
+        if ((ch < 0x20 && ch != '\t' && ch != '\n' && ch != '\r')
+            || ch == 0x7f)
+        {
+            return 0;
+        }
+    }
+
+    return ngx_fed_text_valid(text->data, text->len);
 }
 
 

@@ -25,9 +25,10 @@
  */
 
 #define NGX_FED_UPGRADE_VAR      "NGX_XMPP_SIP"
-#define NGX_FED_UPGRADE_MAGIC    0x3147464e  /* "NFG1" */
+#define NGX_FED_UPGRADE_MAGIC    0x3247464e  /* "NFG2" */
 #define NGX_FED_UPGRADE_ENTRIES  256
 
+#define NGX_FED_UPGRADE_NUMBER   65536       /* drawn by those who leave */
 #define NGX_FED_UPGRADE_POLL     50          /* ms between looks */
 #define NGX_FED_UPGRADE_PATIENCE 5000        /* ms with those who leave */
 #define NGX_FED_UPGRADE_AGAIN    1000        /* ms, if there is no state */
@@ -44,6 +45,8 @@
 typedef struct {
     u_char                        key[16];
     uint64_t                      owner;     /* id of the zone that serves */
+    uint64_t                      number;    /* ngx_fed_zone_number(), of one
+                                                that served */
     u_char                        secret[NGX_FED_SECRET_LEN];
 } ngx_fed_upgrade_entry_t;
 
@@ -476,6 +479,7 @@ ngx_fed_upgrade_leave(ngx_fed_conf_t *fcf)
     }
 
     upgrade->leaving = 1;
+    upgrade->entry->number = ngx_fed_zone_number(fcf, 0);
 
     /* the last one that leaves writes again when it ends */
 
@@ -572,6 +576,9 @@ ngx_fed_upgrade_take(ngx_fed_conf_t *fcf)
         && !ngx_fed_upgrade_serves(fcf))
     {
         if (ngx_fed_zone_renew(fcf) == NGX_OK) {
+            ngx_fed_zone_set_number(fcf, (ngx_uint_t) upgrade->entry->number
+                                         + NGX_FED_UPGRADE_NUMBER);
+
             *(volatile uint64_t *) &upgrade->entry->owner = upgrade->id;
             rc = ngx_fed_upgrade_join(fcf);
 

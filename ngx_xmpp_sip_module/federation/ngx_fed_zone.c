@@ -22,6 +22,11 @@
 #define NGX_FED_ZONE_NOTE     8192               /* of the zone, for a note */
 #define NGX_FED_ZONE_CHOICE   2048               /* ... a choice */
 
+/* pages that are kept for what messages need, streams first of all */
+
+#define NGX_FED_ZONE_RESERVE  16                 /* at least */
+#define NGX_FED_ZONE_PART     64                 /* of all */
+
 #define NGX_FED_SWEEP         1000               /* ms, when nothing is due */
 #define NGX_FED_LEASE         60000              /* ms */
 #define NGX_FED_SWEEP_MAX     64                 /* in one turn */
@@ -63,6 +68,8 @@ typedef struct {
 typedef struct {
     ngx_pid_t                     pid;
     uint32_t                      nonce;         /* of the process; 0: none */
+    uint32_t                      generation;    /* of its configuration */
+    ngx_atomic_t                  pending;       /* answers it waits for */
     uint32_t                      head;
     uint32_t                      tail;
     u_char                       *ring;
@@ -92,6 +99,7 @@ typedef struct {
     ngx_msec_t                    turn;          /* of the next refresh */
 
     ngx_fed_sessions_t            sessions;
+    ngx_fed_turns_t               turns;
 
     ngx_atomic_t                  counts[NGX_FED_KINDS][2][NGX_FED_COUNTS];
 
@@ -154,6 +162,7 @@ static void ngx_fed_zone_forget_all(ngx_fed_zone_ctx_t *ctx,
 static ngx_uint_t ngx_fed_zone_slot_alive(ngx_fed_slot_t *slot);
 static void ngx_fed_zone_sweep_handler(ngx_event_t *ev);
 static ngx_uint_t ngx_fed_zone_evict(ngx_fed_zone_ctx_t *ctx);
+static void *ngx_fed_zone_slab(ngx_fed_zone_ctx_t *ctx, size_t size);
 static uint64_t ngx_fed_id_mix(uint64_t n);
 
 
@@ -162,8 +171,10 @@ static uint64_t ngx_fed_id_mix(uint64_t n);
  * wake any other; they stay as long as the master does.
  */
 
-static int  ngx_fed_eventfds[NGX_FED_SLOTS];
-static int  ngx_fed_neventfds;
+static int       ngx_fed_eventfds[NGX_FED_SLOTS];
+static int       ngx_fed_neventfds;
+
+static uint32_t  ngx_fed_generation;
 
 
 /* Declares the zone of a federation, of size octets. */
@@ -263,6 +274,7 @@ ngx_fed_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     ngx_queue_init(&zone->lru);
 
     ngx_fed_sessions_init(&zone->sessions);
+    ngx_fed_turns_init(&zone->turns);
 
     /* higher than those that were drawn before a restart */
 
@@ -455,6 +467,8 @@ ngx_fed_zone_init_module(ngx_cycle_t *cycle)
     ngx_int_t         n;
     ngx_core_conf_t  *ccf;
 
+    ngx_fed_generation++;
+
     ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
 
     /* two generations and some that were respawned */
@@ -524,11 +538,14 @@ ngx_fed_zone_init_process(ngx_fed_conf_t *fcf, ngx_cycle_t *cycle)
         /* the process that had the slot did not end in good order */
 
         ngx_fed_zone_forget_all(ctx, ngx_process_slot);
+        ngx_fed_turns_forget(fcf, ngx_process_slot);
     }
 
     slot->head = 0;
     slot->tail = 0;
     slot->pid = ngx_pid;
+    slot->generation = ngx_fed_generation;
+    slot->pending = 0;
     slot->nonce = slot->ring ? ctx->nonce : 0;
 
     ngx_shmtx_unlock(&ctx->shpool->mutex);
@@ -620,6 +637,7 @@ ngx_fed_zone_exit_process(ngx_fed_conf_t *fcf)
     if (slot->nonce == ctx->nonce) {
         slot->nonce = 0;
         ngx_fed_zone_forget_all(ctx, ctx->slot);
+        ngx_fed_turns_forget(fcf, ctx->slot);
     }
 
     for (i = 0; i < NGX_FED_SLOTS; i++) {
@@ -629,6 +647,50 @@ ngx_fed_zone_exit_process(ngx_fed_conf_t *fcf)
     ngx_shmtx_unlock(&ctx->shpool->mutex);
 
     return n == 0;
+}
+
+
+/* How many answers this process waits for. */
+
+void
+ngx_fed_zone_set_pending(ngx_fed_conf_t *fcf, ngx_uint_t n)
+{
+    ngx_fed_zone_ctx_t  *ctx;
+
+    ctx = fcf->zone_data;
+
+    if (ctx->slot != NGX_FED_SLOTS) {
+        ctx->zone->slots[ctx->slot].pending = n;
+    }
+}
+
+
+/*
+ * Returns how many answers this process and those wait for that began, and
+ * end, with it.
+ */
+
+ngx_uint_t
+ngx_fed_zone_pending(ngx_fed_conf_t *fcf)
+{
+    ngx_uint_t           i, n;
+    ngx_fed_slot_t      *slot;
+    ngx_fed_zone_ctx_t  *ctx;
+
+    ctx = fcf->zone_data;
+    n = 0;
+
+    for (i = 0; i < NGX_FED_SLOTS; i++) {
+        slot = &ctx->zone->slots[i];
+
+        if (slot->generation == ngx_fed_generation && slot->pending
+            && ngx_fed_zone_slot_alive(slot))
+        {
+            n += slot->pending;
+        }
+    }
+
+    return n;
 }
 
 
@@ -1024,7 +1086,7 @@ ngx_fed_zone_name_add(ngx_fed_zone_ctx_t *ctx, ngx_str_t *name,
 
     for (tries = 0; tries < 4; tries++) {
 
-        node = ngx_slab_alloc_locked(ctx->shpool, size);
+        node = ngx_fed_zone_slab(ctx, size);
 
         if (node) {
             node->key = hash;
@@ -1206,12 +1268,17 @@ ngx_fed_zone_pair(ngx_fed_zone_ctx_t *ctx, ngx_str_t *remote, ngx_str_t *local,
 }
 
 
-/* A stream on which remote sends to local was authorized, at any worker. */
+/*
+ * A stream on which remote sends to local was authorized, at any worker.
+ * Returns NGX_ERROR if the zone is full: what was sent on it when it breaks
+ * would be taken for delivered.
+ */
 
-void
+ngx_int_t
 ngx_fed_zone_stream_opened(ngx_fed_conf_t *fcf, ngx_str_t *remote,
     ngx_str_t *local)
 {
+    ngx_uint_t              level;
     ngx_fed_zone_ctx_t     *ctx;
     ngx_fed_zone_pair_t    *pair;
     ngx_fed_zone_stream_t  *stream;
@@ -1238,11 +1305,31 @@ ngx_fed_zone_stream_opened(ngx_fed_conf_t *fcf, ngx_str_t *remote,
     ngx_shmtx_unlock(&ctx->shpool->mutex);
 
     if (stream == NULL) {
-        ngx_log_error(NGX_LOG_ERR, fcf->log, 0,
-                      "federation zone \"%V\" is full: streams from \"%V\" "
-                      "are not known to all workers",
+        level = ngx_fed_zone_full_level(fcf, NGX_LOG_ERR);
+
+        ngx_log_error(level, fcf->log, 0,
+                      "federation zone \"%V\" is full: a stream from \"%V\" "
+                      "is refused, make it larger, see \"zone\"",
                       &fcf->zone_name, remote);
+        return NGX_ERROR;
     }
+
+    return NGX_OK;
+}
+
+
+/* Returns the level for what a zone that is full brings about, once a second. */
+
+ngx_uint_t
+ngx_fed_zone_full_level(ngx_fed_conf_t *fcf, ngx_uint_t level)
+{
+    if (fcf->full_logged == ngx_time()) {
+        return NGX_LOG_INFO;
+    }
+
+    fcf->full_logged = ngx_time();
+
+    return level;
 }
 
 
@@ -1352,16 +1439,42 @@ ngx_fed_zone_streams(ngx_fed_conf_t *fcf, ngx_str_t *remote, ngx_str_t *local)
 }
 
 
-/* Draws a number, higher than all that were drawn before, in any worker. */
+/*
+ * Draws n numbers, higher than all that were drawn before, in any worker, and
+ * returns the first one.
+ */
 
 ngx_uint_t
-ngx_fed_zone_number(ngx_fed_conf_t *fcf)
+ngx_fed_zone_number(ngx_fed_conf_t *fcf, ngx_uint_t n)
 {
     ngx_fed_zone_ctx_t  *ctx;
 
     ctx = fcf->zone_data;
 
-    return ngx_atomic_fetch_add(&ctx->zone->number, 1);
+    return ngx_atomic_fetch_add(&ctx->zone->number, n);
+}
+
+
+/* What another zone has drawn is not drawn here. */
+
+void
+ngx_fed_zone_set_number(ngx_fed_conf_t *fcf, ngx_uint_t number)
+{
+    ngx_fed_zone_t      *zone;
+    ngx_atomic_uint_t    old;
+    ngx_fed_zone_ctx_t  *ctx;
+
+    ctx = fcf->zone_data;
+    zone = ctx->zone;
+
+    do {
+        old = zone->number;
+
+        if ((ngx_int_t) (number - old) <= 0) {
+            return;
+        }
+
+    } while (!ngx_atomic_cmp_set(&zone->number, old, number));
 }
 
 
@@ -1508,7 +1621,7 @@ ngx_fed_zone_alloc(ngx_fed_conf_t *fcf, size_t size)
 
     for (tries = 0; tries < 16; tries++) {
 
-        p = ngx_slab_alloc_locked(ctx->shpool, size);
+        p = ngx_fed_zone_slab(ctx, size);
 
         if (p || !ngx_fed_zone_evict(ctx)) {
             return p;
@@ -1516,6 +1629,31 @@ ngx_fed_zone_alloc(ngx_fed_conf_t *fcf, size_t size)
     }
 
     return NULL;
+}
+
+
+/* Allocates, but takes no page of the reserve. */
+
+static void *
+ngx_fed_zone_slab(ngx_fed_zone_ctx_t *ctx, size_t size)
+{
+    void        *p;
+    ngx_uint_t   before, reserve;
+
+    reserve = ngx_max((ngx_uint_t) (ctx->shpool->last - ctx->shpool->pages)
+                      / NGX_FED_ZONE_PART,
+                      NGX_FED_ZONE_RESERVE);
+
+    before = ctx->shpool->pfree;
+
+    p = ngx_slab_alloc_locked(ctx->shpool, size);
+
+    if (p && ctx->shpool->pfree < before && ctx->shpool->pfree < reserve) {
+        ngx_slab_free_locked(ctx->shpool, p);
+        return NULL;
+    }
+
+    return p;
 }
 
 
@@ -1538,6 +1676,17 @@ ngx_fed_zone_watches(ngx_fed_conf_t *fcf)
     ctx = fcf->zone_data;
 
     return &ctx->zone->watches;
+}
+
+
+ngx_fed_turns_t *
+ngx_fed_zone_turns(ngx_fed_conf_t *fcf)
+{
+    ngx_fed_zone_ctx_t  *ctx;
+
+    ctx = fcf->zone_data;
+
+    return &ctx->zone->turns;
 }
 
 

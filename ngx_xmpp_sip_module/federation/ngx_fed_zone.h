@@ -13,6 +13,7 @@
 #include "ngx_fed_event.h"
 #include "ngx_fed_notes.h"
 #include "ngx_fed_session.h"
+#include "ngx_fed_turn.h"
 #include "ngx_fed_watch.h"
 
 
@@ -84,6 +85,8 @@ ngx_int_t ngx_fed_zone_init_module(ngx_cycle_t *cycle);
 ngx_int_t ngx_fed_zone_init_process(ngx_fed_conf_t *fcf, ngx_cycle_t *cycle);
 ngx_int_t ngx_fed_zone_listen(ngx_array_t *federations, ngx_cycle_t *cycle);
 ngx_uint_t ngx_fed_zone_exit_process(ngx_fed_conf_t *fcf);
+void ngx_fed_zone_set_pending(ngx_fed_conf_t *fcf, ngx_uint_t n);
+ngx_uint_t ngx_fed_zone_pending(ngx_fed_conf_t *fcf);
 ngx_int_t ngx_fed_zone_renew(ngx_fed_conf_t *fcf);
 
 ngx_uint_t ngx_fed_zone_counter(ngx_fed_conf_t *fcf, ngx_fed_kind_e kind,
@@ -98,14 +101,17 @@ ngx_int_t ngx_fed_zone_admit(ngx_fed_conf_t *fcf, ngx_fed_domain_t *domain,
 void ngx_fed_zone_count(ngx_fed_conf_t *fcf, ngx_fed_kind_e kind,
     ngx_fed_leg_t *source, ngx_fed_count_e count);
 
-void ngx_fed_zone_stream_opened(ngx_fed_conf_t *fcf, ngx_str_t *remote,
+ngx_int_t ngx_fed_zone_stream_opened(ngx_fed_conf_t *fcf, ngx_str_t *remote,
     ngx_str_t *local);
 void ngx_fed_zone_stream_closed(ngx_fed_conf_t *fcf, ngx_str_t *remote,
     ngx_str_t *local, ngx_uint_t broken);
 ngx_fed_streams_t ngx_fed_zone_streams(ngx_fed_conf_t *fcf, ngx_str_t *remote,
     ngx_str_t *local);
 
-ngx_uint_t ngx_fed_zone_number(ngx_fed_conf_t *fcf);
+ngx_uint_t ngx_fed_zone_full_level(ngx_fed_conf_t *fcf, ngx_uint_t level);
+
+ngx_uint_t ngx_fed_zone_number(ngx_fed_conf_t *fcf, ngx_uint_t n);
+void ngx_fed_zone_set_number(ngx_fed_conf_t *fcf, ngx_uint_t number);
 ngx_int_t ngx_fed_zone_note(ngx_fed_conf_t *fcf, u_char *key,
     ngx_str_t *text);
 ngx_int_t ngx_fed_zone_noted(ngx_fed_conf_t *fcf, u_char *key, u_char *dst,
@@ -122,6 +128,7 @@ void *ngx_fed_zone_alloc(ngx_fed_conf_t *fcf, size_t size);
 void ngx_fed_zone_free(ngx_fed_conf_t *fcf, void *p);
 ngx_fed_watches_t *ngx_fed_zone_watches(ngx_fed_conf_t *fcf);
 ngx_fed_sessions_t *ngx_fed_zone_sessions(ngx_fed_conf_t *fcf);
+ngx_fed_turns_t *ngx_fed_zone_turns(ngx_fed_conf_t *fcf);
 void ngx_fed_zone_due(ngx_fed_conf_t *fcf, ngx_fed_due_t *due,
     ngx_msec_t time);
 ngx_msec_t ngx_fed_zone_turn(ngx_fed_conf_t *fcf);

@@ -14,12 +14,14 @@
 
 #define NGX_SIP_RETRY_MAX    86400
 #define NGX_SIP_CLIENT_POOL  1024
+#define NGX_SIP_CLIENT_HELD  10              /* ms between looks */
 
 
 static ngx_sip_pair_t *ngx_sip_pair_find(ngx_sip_ctx_t *ctx,
     ngx_fed_key_t *key);
 static ngx_sip_pair_t *ngx_sip_pair_get(ngx_sip_ctx_t *ctx,
     ngx_fed_event_t *ev);
+static void ngx_sip_pair_held_handler(ngx_event_t *ev);
 static void ngx_sip_pair_next(ngx_sip_ctx_t *ctx, ngx_sip_pair_t *pair);
 static ngx_sip_client_t *ngx_sip_client_find(ngx_sip_ctx_t *ctx, uint64_t seq);
 static void ngx_sip_client_event(ngx_sip_client_t *client,
@@ -51,7 +53,21 @@ ngx_sip_client_init(ngx_sip_ctx_t *ctx)
 {
     ngx_fed_timers_init(&ctx->timer_f, ctx->conf->transaction_timeout,
                         ngx_sip_client_timeout, ctx, ctx->conf->log);
+
+    ctx->held.handler = ngx_sip_pair_held_handler;
+    ctx->held.data = ctx;
+    ctx->held.log = ctx->conf->log;
+
     return NGX_OK;
+}
+
+
+void
+ngx_sip_client_exit(ngx_sip_ctx_t *ctx)
+{
+    if (ctx->held.timer_set) {
+        ngx_del_timer(&ctx->held);
+    }
 }
 
 
@@ -169,7 +185,11 @@ ngx_sip_client_page(ngx_fed_event_t *ev, ngx_sip_client_handler_pt handler)
         return;
     }
 
-    if (pair->current == NULL) {
+    if (pair->turn == NULL && ev->link && ev->link->ending) {
+        pair->turn = ngx_fed_turn_take(ctx->conf, &pair->key);
+    }
+
+    if (pair->current == NULL && !pair->held) {
         pair->current = client;
         client->pair = pair;
         ngx_sip_dialects[client->domain->dialect]->send(client);
@@ -256,12 +276,79 @@ ngx_sip_pair_get(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev)
     pair->key = key;
     pair->current = NULL;
     pair->nwaiting = 0;
+    pair->turn = NULL;
     pair->advancing = 0;
+    pair->held = ngx_fed_turn_wait(ctx->conf, &key, NULL);
 
     ngx_queue_init(&pair->waiting);
     ngx_queue_insert_head(ngx_sip_bucket(ctx->pairs, &key), &pair->queue);
 
+    if (pair->held) {
+        ngx_queue_insert_tail(&ctx->held_pairs, &pair->hold);
+
+        if (!ctx->held.timer_set) {
+            ngx_add_timer(&ctx->held, NGX_SIP_CLIENT_HELD);
+        }
+    }
+
     return pair;
+}
+
+
+/* Looks whether it is the turn of pairs that another process has. */
+
+static void
+ngx_sip_pair_held_handler(ngx_event_t *ev)
+{
+    ngx_queue_t     *q, pairs;
+    ngx_sip_ctx_t   *ctx;
+    ngx_sip_pair_t  *pair;
+
+    ctx = ev->data;
+
+    ngx_queue_init(&pairs);
+    ngx_queue_add(&pairs, &ctx->held_pairs);
+    ngx_queue_init(&ctx->held_pairs);
+
+    while (!ngx_queue_empty(&pairs)) {
+
+        q = ngx_queue_head(&pairs);
+        ngx_queue_remove(q);
+
+        pair = ngx_queue_data(q, ngx_sip_pair_t, hold);
+
+        if (ngx_fed_turn_wait(ctx->conf, &pair->key, pair->turn)) {
+            ngx_queue_insert_tail(&ctx->held_pairs, q);
+            continue;
+        }
+
+        pair->held = 0;
+        ngx_sip_pair_next(ctx, pair);
+    }
+
+    if (!ngx_queue_empty(&ctx->held_pairs) && !ev->timer_set) {
+        ngx_add_timer(ev, NGX_SIP_CLIENT_HELD);
+    }
+}
+
+
+/*
+ * The next messages of this pair may come to another process, which has to
+ * wait for those that are here.
+ */
+
+void
+ngx_sip_client_ordered(ngx_fed_event_t *ev)
+{
+    ngx_sip_pair_t    *pair;
+    ngx_sip_client_t  *client;
+
+    client = ev->target_data;
+    pair = client->pair;
+
+    if (pair && pair->turn == NULL) {
+        pair->turn = ngx_fed_turn_take(ev->conf, &pair->key);
+    }
 }
 
 
@@ -355,6 +442,11 @@ ngx_sip_pair_next(ngx_sip_ctx_t *ctx, ngx_sip_pair_t *pair)
     pair->advancing = 0;
 
     if (pair->current == NULL) {
+
+        if (pair->turn) {
+            ngx_fed_turn_end(ctx->conf, pair->turn);
+        }
+
         ngx_queue_remove(&pair->queue);
         ngx_queue_insert_head(&ctx->free_pairs, &pair->queue);
     }

@@ -145,7 +145,10 @@ struct ngx_sip_pair_s {
     ngx_sip_client_t             *current;
     ngx_queue_t                   waiting;
     ngx_uint_t                    nwaiting;
+    ngx_queue_t                   hold;      /* of those that are held */
+    ngx_fed_turn_t               *turn;      /* or NULL */
     unsigned                      advancing:1;
+    unsigned                      held:1;    /* another process has its turn */
 };
 
 
@@ -310,6 +313,8 @@ struct ngx_sip_ctx_s {
     ngx_rbtree_node_t             sentinel;
 
     ngx_queue_t                   free_pairs;
+    ngx_queue_t                   held_pairs;
+    ngx_event_t                   held;
     ngx_queue_t                   pairs[NGX_SIP_BUCKETS];
     ngx_queue_t                   clients[NGX_SIP_BUCKETS];
     ngx_fed_timers_t              timer_f;
@@ -524,6 +529,7 @@ void ngx_sip_client_post(ngx_sip_client_t *client, ngx_sip_conn_t *conn);
 void ngx_sip_client_cancel(ngx_sip_client_t *client);
 void ngx_sip_client_pair_fail(ngx_sip_client_t *client,
     ngx_fed_outcome_t *outcome);
+void ngx_sip_client_ordered(ngx_fed_event_t *ev);
 ngx_uint_t ngx_sip_client_pair_busy(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev);
 void ngx_sip_client_finish(ngx_sip_client_t *client,
     ngx_fed_outcome_t *outcome, ngx_sip_msg_t *msg);
@@ -535,6 +541,7 @@ void ngx_sip_client_lost(ngx_sip_conn_t *conn);
 void ngx_sip_client_response(ngx_sip_conn_t *conn, ngx_sip_msg_t *msg);
 void ngx_sip_client_answer(ngx_sip_ctx_t *ctx, ngx_fed_answer_t *answer);
 ngx_int_t ngx_sip_client_init(ngx_sip_ctx_t *ctx);
+void ngx_sip_client_exit(ngx_sip_ctx_t *ctx);
 
 ngx_uint_t ngx_sip_via_is_ours(ngx_sip_ctx_t *ctx, ngx_sip_via_t *via,
     ngx_fed_id_t *id);

@@ -41,7 +41,8 @@ ngx_fed_leg_t  ngx_sip_leg = {
     ngx_sip_notifier_changed,
     ngx_sip_subscriber_begin,
     ngx_sip_dialog_due,
-    ngx_sip_idle
+    ngx_sip_idle,
+    ngx_sip_client_ordered
 };
 
 
@@ -100,6 +101,7 @@ ngx_sip_init_process(ngx_fed_conf_t *fcf)
 
     ngx_queue_init(&ctx->conns);
     ngx_queue_init(&ctx->free_pairs);
+    ngx_queue_init(&ctx->held_pairs);
 
     for (i = 0; i < NGX_SIP_BUCKETS; i++) {
         ngx_queue_init(&ctx->pairs[i]);
@@ -144,6 +146,7 @@ ngx_sip_exit_process(ngx_fed_conf_t *fcf)
 
     ngx_sip_peers_free(ctx);
     ngx_sip_server_exit(ctx);
+    ngx_sip_client_exit(ctx);
     ngx_sip_composing_exit(ctx);
 
     ngx_fed_timers_done(&ctx->timer_f);

@@ -402,6 +402,7 @@ static void
 ngx_sip_notifier_create(ngx_sip_subscribe_t *sub)
 {
     ngx_int_t          rc;
+    ngx_uint_t         level;
     ngx_fed_conf_t    *fcf;
     ngx_fed_watch_t   *watch;
     ngx_fed_dialog_t  *dialog;
@@ -478,7 +479,9 @@ ngx_sip_notifier_create(ngx_sip_subscribe_t *sub)
     ngx_fed_zone_unlock(fcf);
 
     if (sub->status == 500) {
-        ngx_log_error(NGX_LOG_WARN, sub->conn->link->log, 0,
+        level = ngx_fed_zone_full_level(fcf, NGX_LOG_WARN);
+
+        ngx_log_error(level, sub->conn->link->log, 0,
                       "subscription of a user of \"%V\" to a user of \"%V\" "
                       "is refused: the zone \"%V\" is full, or there are too "
                       "many, see \"user_watchers\", \"user_contacts\", "

@@ -600,7 +600,7 @@ ngx_sip_simple_request(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev,
     p = ngx_cpymem(p, ">" CRLF "Call-ID: ", sizeof(">" CRLF "Call-ID: ") - 1);
     p += ngx_sip_thread_call_id(ctx, ev, p);
 
-    client->cseq = ngx_fed_zone_number(ctx->conf) & 0x7fffffff;
+    client->cseq = ngx_fed_zone_number(ctx->conf, 1) & 0x7fffffff;
 
     p = ngx_sprintf(p, CRLF "CSeq: %uD MESSAGE" CRLF, client->cseq);
 

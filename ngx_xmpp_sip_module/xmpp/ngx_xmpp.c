@@ -31,6 +31,7 @@ ngx_fed_leg_t  ngx_xmpp_leg = {
     NULL,
     NULL,
     NULL,
+    NULL,
     NULL
 };
 

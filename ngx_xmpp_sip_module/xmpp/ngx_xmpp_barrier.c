@@ -69,7 +69,7 @@ ngx_xmpp_barrier_add(ngx_xmpp_item_t *item)
     item->node.key = (ngx_rbtree_key_t) item->seq;
 
     ngx_rbtree_insert(&xmpp->pending, &item->node);
-    xmpp->npending++;
+    ngx_fed_zone_set_pending(xmpp->conf, ++xmpp->npending);
 
     ngx_fed_timers_add(&xmpp->confirm, &item->timer);
 }
@@ -558,7 +558,7 @@ ngx_xmpp_barrier_remove(ngx_xmpp_item_t *item)
     if (item->pending) {
         item->pending = 0;
         ngx_rbtree_delete(&xmpp->pending, &item->node);
-        xmpp->npending--;
+        ngx_fed_zone_set_pending(xmpp->conf, --xmpp->npending);
     }
 
     ngx_fed_timers_del(&xmpp->confirm, &item->timer);

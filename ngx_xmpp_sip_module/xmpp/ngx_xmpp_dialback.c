@@ -120,6 +120,10 @@ ngx_xmpp_dialback_result(ngx_xmpp_stream_t *stream, ngx_str_t *remote,
         && ngx_memcmp(stream->remote.data, remote->data, remote->len) == 0)
     {
         ngx_xmpp_pair_proven(pair, "certificate");
+
+        if (!pair->proven) {
+            return;
+        }
     }
 
     if (pair->proven) {

@@ -480,8 +480,8 @@ ngx_xmpp_in_secured(ngx_fed_link_t *link)
 
 
 /*
- * What this process waits for may come on the stream, and is void when that
- * ends: a peer that is well answers within the time that it is given.
+ * What this process, or another one that ends with it, waits for may come on
+ * the stream, and is void when that ends: a peer that is well answers within the time that it is given.
  */
 
 static void
@@ -497,7 +497,7 @@ ngx_xmpp_in_quit(ngx_fed_link_t *link)
     }
 
     if (stream->nproven == 0
-        || stream->xmpp->npending == 0
+        || ngx_fed_zone_pending(stream->conf) == 0
         || ngx_current_msec - stream->quit_time
            >= NGX_XMPP_IN_GRACE)
     {
@@ -626,7 +626,10 @@ ngx_xmpp_pair_add(ngx_xmpp_stream_t *stream, ngx_str_t *remote,
 }
 
 
-/* The peer may send from the one domain to the other from now on. */
+/*
+ * The peer may send from the one domain to the other from now on, unless that
+ * ends its stream.
+ */
 
 void
 ngx_xmpp_pair_proven(ngx_xmpp_pair_t *pair, const char *how)
@@ -639,10 +642,16 @@ ngx_xmpp_pair_proven(ngx_xmpp_pair_t *pair, const char *how)
 
     stream = pair->stream;
 
+    if (ngx_fed_zone_stream_opened(stream->conf, &pair->remote, &pair->local)
+        != NGX_OK)
+    {
+        ngx_xmpp_stream_error(stream, "resource-constraint",
+                              "the zone is full");
+        return;
+    }
+
     pair->proven = 1;
     stream->nproven++;
-
-    ngx_fed_zone_stream_opened(stream->conf, &pair->remote, &pair->local);
 
     if (stream->link->peer.len == 0) {
         stream->link->peer = pair->remote;

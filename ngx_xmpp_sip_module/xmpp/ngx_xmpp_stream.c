@@ -500,6 +500,10 @@ ngx_xmpp_stream_close(ngx_xmpp_stream_t *stream, const char *reason)
         ngx_xmpp_out_closing(stream);
     }
 
+    /* the peer goes on on another stream */
+
+    ngx_fed_event_ending(link);
+
     (void) ngx_xmpp_stream_write(stream, "</stream:stream>");
 
     stream->close_sent = 1;
@@ -532,6 +536,8 @@ ngx_xmpp_stream_end(void *data)
     stream = data;
 
     stream->close_received = 1;
+
+    ngx_fed_event_ending(stream->link);
 
     ngx_xmpp_xml_stop(&stream->xml);
 

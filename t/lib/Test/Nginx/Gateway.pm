@@ -20,9 +20,10 @@ use Scalar::Util qw/weaken/;
 ###############################################################################
 
 # Writes nginx.conf and makes the peers' certificates.  Arguments, each a piece
-# of configuration: federation, stream, main; daemon (off); xmpp and sip,
-# parameters of the two domain lines (home is s.test); dialect, of s.test;
-# listen, parameters of both "listen"; server, for both servers.
+# of configuration: federation, stream, main; daemon (off); level (debug)
+# of error.log; xmpp and sip, parameters of the two domain lines (home is
+# s.test); dialect, of s.test; listen, parameters of both "listen"; server, for
+# both servers.
 
 sub new {
 	my ($class, $t, %args) = @_;
@@ -56,6 +57,12 @@ sub write {
 	my %a = (daemon => 'off', main => '', federation => '', stream => '',
 		xmpp => '', sip => '', listen => '', server => '', zone => '1m', %{$self->{args}}, %args);
 	$self->{args} = \%a;
+
+	# a log that takes no longer than what it is about
+
+	$t->test_globals();
+	$t->{_test_globals} =~ s/(error_log \S+) debug;/$1 $a{level};/
+		if $a{level};
 
 	my $dialect = !$a{dialect} ? '' : "dialect=$a{dialect}"
 		. ($a{dialect} eq 'ocs' ? ' name=edge.test' : '');

@@ -469,6 +469,11 @@ sub judge_message {
 
 	my $m = $pair->{sent}[$i] or return;
 	my @fate = @{$m->{fate} || []};
+
+	# an error that comes on another connection than the one that broke
+
+	shift @fate if @fate == 2 && $fate[0] eq 'cut' && $fate[1] !~ /^2/;
+
 	my $fate = $fate[0];
 	my $taken = !defined $fate ? $pair->{way} eq 'xs'
 		: $fate eq 'silence' || $fate =~ /^2/;
