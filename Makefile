@@ -37,7 +37,7 @@ endif
 OPT += $(WARNINGS)
 
 
-.PHONY: all help module static test test-matrix fuzz demo install clean
+.PHONY: all help module static test test-matrix fuzz soak demo install clean
 
 all: module
 
@@ -51,6 +51,7 @@ help:
 	@echo 'make test-matrix            other nginx releases and compilers'
 	@echo 'make fuzz                   all that reads what peers send, fuzzed'
 	@echo 'make fuzz TIME=3600 TARGETS="sip_parse address"   longer, or some'
+	@echo 'make soak TIME=3600         mixed traffic with faults, and what grows'
 	@echo 'make demo                   real servers and clients, a transcript'
 	@echo 'make install [DESTDIR=dir]  the module and the line that loads it'
 	@echo 'make clean'
@@ -183,6 +184,14 @@ TARGETS ?=
 
 fuzz: deps-test $(BUILD)/cflags
 	@TEST_NGINX_BUILD=$(BUILD) t/fuzz/run -t $(TIME) -j $(JOBS) $(TARGETS)
+
+# what goes over the wire, for TIME seconds; SEED=n for the same faults
+
+SEED ?= $(shell date +%s)
+
+soak: deps-test module
+	@$(TEST_ENV) t/fuzz/soak -t $(TIME) -w $(lastword $(WORKERS)) \
+		-s $(SEED) -d $(BUILD)/soak
 
 demo: deps-demo module
 	@$(TEST_ENV) timeout -k 10 180 perl demo/demo

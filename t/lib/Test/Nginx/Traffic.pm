@@ -56,6 +56,7 @@ sub new {
 	foreach my $way (qw/ sx xs /) {
 		my @pairs = map { {
 			way => $way, pair => $_, total => 0, next => 0, open => 0,
+			low => 0,
 			sent => [], got => [], last => -1, unknown => 0,
 		} } 0 .. $self->{pairs} - 1;
 
@@ -145,6 +146,7 @@ sub run {
 		if (Test::Nginx::Peers::now() > $end) {
 			push @{$self->{problems}}, "only $self->{settled} of "
 				. "$total messages had a fate in time";
+			$self->stuck();
 			last;
 		}
 
@@ -159,6 +161,27 @@ sub run {
 	$self->{running} = 0;
 
 	return $self->judge();
+}
+
+# What the connections are doing, as a problem.
+
+sub stuck {
+	my ($self) = @_;
+
+	foreach my $kind (qw/ sip_out sip_in xmpp_out xmpp_in /) {
+		push @{$self->{problems}}, "$kind: " . join(', ', map {
+			"$_->{serial}" . ($_->{up} ? ' up' : '')
+			. ($_->{stalled} ? ' stalled' : '')
+			. ($_->{sent_end} ? ' left' : '')
+			. ($_->{failed} ? " $_->{failed}" : '')
+			} $self->conns($kind));
+	}
+
+	foreach my $pair (map { @{$self->{$_}} } qw/ sx xs /) {
+		push @{$self->{problems}}, "$pair->{way}-$pair->{pair}: "
+			. "$pair->{open} open, $pair->{next} of $pair->{total}"
+			if $pair->{open} || $pair->{next} < $pair->{total};
+	}
 }
 
 # Closes everything, so that another run may follow.
@@ -206,9 +229,11 @@ sub break {
 		$self->maim() if $c->isa('Test::Nginx::Traffic::XMPP')
 			&& $c->{role} eq 'server';
 
+		$c->{broken} = 1;
+
 		if ($how eq 'fin') {
-			$c->half_close();
 			$c->{up} = 0 if $c->{role} eq 'client';
+			$c->half_close();
 			next;
 		}
 
@@ -386,13 +411,13 @@ sub sweep {
 		foreach my $pair (@{$self->{$way}}) {
 			my $sent = $pair->{sent};
 
-			# only the last few can be open
+			# those before have their fate
 
-			my $from = @$sent - 2 * $self->{window};
-			$from = 0 if $from < 0;
+			$pair->{low}++ while $pair->{low} < @$sent
+				&& $sent->[$pair->{low}]{settled};
 
-			for my $i ($from .. $#$sent) {
-				next if !$sent->[$i] || $sent->[$i]{settled}
+			for my $i ($pair->{low} .. $#$sent) {
+				next if $sent->[$i]{settled}
 					|| $now - $sent->[$i]{time} < $limit;
 				$self->fate($pair, $i,
 					$way eq 'sx' ? 408 : 'silence');
@@ -636,7 +661,7 @@ sub ended {
 
 	# what was written before a stream ended in good order was read
 
-	$self->cut('xs', $c->{serial}) unless $c->{orderly};
+	$self->cut('xs', $c->{serial}) if !$c->{orderly} || $c->{broken};
 	Test::Nginx::Peers::after(0.02,
 		sub { $weak->connect_xmpp() if $weak });
 }
