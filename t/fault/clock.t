@@ -55,6 +55,7 @@ EOF
 $g->start();
 
 my $hub = Test::Nginx::Presence->new($g);
+$hub->{silent} = 1;
 my $xmpp = $g->xmpp();
 
 my $w = $hub->watcher('u1@x.test', from => 'sip:r1@s.test', expires => 600);
@@ -116,7 +117,7 @@ my $n = 0;
 $tr->at(1000 * $_, sub { jump($n++ % 2 ? 0 : 7 * 3600); }) for 1 .. 19;
 
 is(join("\n", $tr->run(timeout => 120)), '', 'each message has its fate');
-diag($tr->summary());
+note($tr->summary());
 is($tr->others('sx', 202, 604), 0, 'fates of SIP');
 is($tr->others('xs', 'taken', 'item-not-found'), 0, 'fates of XMPP');
 $tr->end();

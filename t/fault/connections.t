@@ -66,7 +66,7 @@ $tr->at(7000, sub {
 });
 
 is(join("\n", $tr->run(timeout => 120)), '', 'each message has its fate');
-diag($tr->summary());
+note($tr->summary());
 
 until_true(sub { !@strangers });
 
@@ -82,7 +82,7 @@ $after->listen();
 is(join("\n", $after->run(timeout => 60)), '', 'afterwards');
 is($after->others('sx', 202, 604) + $after->others('xs', 'taken',
 	'item-not-found'), 0, 'afterwards - fates');
-diag($after->summary());
+note($after->summary());
 $after->end();
 
 is((() = logged($t, qr/\[alert\](?!.*worker_connections are not enough)/)), 0,

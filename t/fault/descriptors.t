@@ -58,7 +58,7 @@ $tr->at(13000, sub {
 });
 
 is(join("\n", $tr->run(timeout => 120)), '', 'each message has its fate');
-diag($tr->summary());
+note($tr->summary());
 
 ok(until_true(sub { $out == 0 }), 'all over');
 ok((() = logged($t, qr/socket\(\) failed \(24: Too many/)), 'outbound');
@@ -79,7 +79,7 @@ $after->listen();
 is(join("\n", $after->run(timeout => 60)), '', 'afterwards');
 is($after->others('sx', 202, 604) + $after->others('xs', 'taken',
 	'item-not-found'), 0, 'afterwards - fates');
-diag($after->summary());
+note($after->summary());
 $after->end();
 
 is((() = logged($t, qr/\[alert\](?!.*(?:Too many open files|failed \(24))/)), 0,

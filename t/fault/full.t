@@ -95,7 +95,7 @@ $tr->at(9000, sub {
 });
 
 is(join("\n", $tr->run(timeout => 150)), '', 'each message has its fate');
-diag($tr->summary());
+note($tr->summary());
 
 is($tr->others('sx', 202, 604), 0, 'fates of SIP');
 is($tr->others('xs', 'taken', 'item-not-found'), 0, 'fates of XMPP');
