@@ -29,7 +29,7 @@ my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
 my $g = Test::Nginx::Gateway->new($t, federation => <<'EOF');
         sip_header_size 32k;
         sip_body_size 16k;
-        sip_read_timeout 1s;
+        sip_read_timeout 3s;
         link_events 2;
         xmpp_domain example.com server=127.0.0.1:%%PORT_8269%%;
         xmpp_domain example.net server=127.0.0.1:%%PORT_8269%%;
@@ -252,13 +252,13 @@ ok($c->eof_within(3), 'header over the limit - closed');
 
 $c = $g->sip();
 $c->send("MESSAGE sip:u\@x.test SIP/2.0\x0d\x0aVia: ");
-ok($c->eof_within(4), 'header timeout'); # SP-07, SEC-27
+ok($c->eof_within(10), 'header timeout'); # SP-07, SEC-27
 
 $c = $g->sip();
 $q = $c->build('MESSAGE', 'sip:u@x.test', body => 'hi',
 	'Content-Length' => 9999);
 $c->send_raw($q);
-ok($c->eof_within(4), 'clerr'); # TT-15
+ok($c->eof_within(10), 'clerr'); # TT-15
 
 $c = $g->sip();
 $c->send("GET / HTTP/1.1\x0d\x0aHost: a\x0d\x0a\x0d\x0a");

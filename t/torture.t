@@ -251,7 +251,7 @@ sub try {
 
 	} elsif ($expected eq 'waits') {
 		ok($c->silent(0.3), "$what - waits") if $expected eq 'waits';
-		ok($c->eof_within(4), "$what - closes");
+		ok($c->eof_within(10), "$what - closes");
 
 	} else {
 		for (split / /, $expected) {
@@ -266,7 +266,7 @@ sub try {
 
 		if ($expected =~ /^([\d ]+?)( closes)?$/) {
 			is("@codes", $1, $what);
-			ok($c->eof_within(3), "$what - closes") if $2;
+			ok($c->eof_within(10), "$what - closes") if $2;
 
 		} else {
 			@jids = map { $_->attr('to') }
