@@ -24,12 +24,12 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(119);
+	->has_daemon('openssl')->plan(116);
 
 my $g = Test::Nginx::Gateway->new($t, federation => <<'EOF');
         sip_header_size 32k;
         sip_body_size 16k;
-        sip_read_timeout 1s;
+        sip_read_timeout 3s;
         link_events 2;
         xmpp_domain example.com server=127.0.0.1:%%PORT_8269%%;
         xmpp_domain example.net server=127.0.0.1:%%PORT_8269%%;
@@ -190,44 +190,7 @@ is($r->code(), 202, 'transports'); # TT-10
 is_deeply([map { s/;received=127\.0\.0\.1$//r } $r->all('Via')], \@via,
 	'Via is copied');
 
-# RFC 4475, as MESSAGE
-
-is(raw(<<'EOF'), 481, 'wsinv'); # TT-01, and a To tag: ST-19
-MESSAGE sip:vivekg@example.com;unknownparam SIP/2.0
-TO :
- sip:vivekg@example.com ;   tag    = 1918181833n
-from   : "J Rosenberg \\\""       <sip:r@s.test>
-  ;
-  tag = 98asjd8
-MaX-fOrWaRdS: 0068
-Call-ID: wsinv.ndaksdj@192.0.2.1
-Content-Length   : 2
-cseq: 0009
-  MESSAGE
-Via  : SIP  /   2.0
- /UDP
-    192.0.2.2;branch=390skdjuw
-s :
-NewFangledHeader:   newfangled value
- continued newfangled value
-UnknownHeaderWithUnusualValue: ;;,,;;,;
-Content-Type: text/plain
-Route:
- <sip:services.example.com;lr;unknownwith=value;unknown-no-value>
-v:  SIP  / 2.0  / TCP     spindle.example.com   ;
-  branch  =   z9hG4bK9ikj8  ,
- SIP  /    2.0   / UDP  192.168.255.111   ; branch=
- z9hG4bK30239
-m:"Quoted string \"\"" <sip:jdrosen@example.com> ; newparam =
-      newvalue ;
-  secondparam ; q = 0.33
-
-hi
-EOF
-
-is($c->{last}->all('Via') + 0, 2, 'wsinv - rows of Via');
-like(join(', ', $c->{last}->all('Via')), qr/192\.0\.2\.2.*spindle.*168\.255/,
-	'wsinv - Via in order');
+# RFC 4475, what of it is of interest in a MESSAGE; all of it is in torture.t
 
 is(line('MESSAGE sip:sips%3Auser%40example.com@example.net SIP/2.0'), 202,
 	'esc01'); # TT-03
@@ -289,13 +252,13 @@ ok($c->eof_within(3), 'header over the limit - closed');
 
 $c = $g->sip();
 $c->send("MESSAGE sip:u\@x.test SIP/2.0\x0d\x0aVia: ");
-ok($c->eof_within(4), 'header timeout'); # SP-07, SEC-27
+ok($c->eof_within(10), 'header timeout'); # SP-07, SEC-27
 
 $c = $g->sip();
 $q = $c->build('MESSAGE', 'sip:u@x.test', body => 'hi',
 	'Content-Length' => 9999);
 $c->send_raw($q);
-ok($c->eof_within(4), 'clerr'); # TT-15
+ok($c->eof_within(10), 'clerr'); # TT-15
 
 $c = $g->sip();
 $c->send("GET / HTTP/1.1\x0d\x0aHost: a\x0d\x0a\x0d\x0a");

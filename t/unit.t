@@ -32,8 +32,15 @@ my %programs = (
 	ocs_text => [ qw/ ocs_text sip_field / ],
 	pidf => [ qw/ sip_pidf sip_xml sip_field address precis text xml / ],
 	presence => [ qw/ presence / ],
+	sip_diff => [ qw/ sip_parse sip_field / ],
 	sip_parse => [ qw/ sip_parse sip_field hash sip_multipart / ],
 	text => [ qw/ text / ],
+);
+
+# the other parser
+
+my %options = (
+	sip_diff => '-I/usr/include/sofia-sip-1.12 -lsofia-sip-ua',
 );
 
 my $top = abs_path("$FindBin::Bin/..");
@@ -110,8 +117,10 @@ sub compile {
 
 	my $out = "$dir/$name";
 
+	my $extra = $options{$name} || '';
+
 	my $log = `$cc $opts $flags -o $out @files $unit/unit.c \\
-		$unit/ngx_shim.c $libs 2>&1`;
+		$unit/ngx_shim.c $libs $extra 2>&1`;
 
 	diag($log) if $log;
 
@@ -140,6 +149,10 @@ sub includes {
 sub sanitizers {
 	my $opts = '-fsanitize=address,undefined '
 		. '-fno-sanitize-recover=undefined -fno-omit-frame-pointer';
+
+	# NULL + 0, as nginx has it everywhere
+
+	$opts .= ' -fno-sanitize=pointer-overflow' if `$cc --version` =~ /clang/;
 
 	open my $f, '>', "$dir/probe.c" or die "$dir/probe.c: $!";
 	print $f "int main(void) { return 0; }\n";

@@ -1282,7 +1282,11 @@ ngx_fed_address_to_ascii(ngx_pool_t *pool, ngx_str_t *text, ngx_str_t *domain)
 }
 
 
-/* the U-labels have to give the very same A-labels, RFC 5890, 2.3.2.1 */
+/*
+ * The U-labels have to give the very same A-labels, RFC 5890, 2.3.2.1, also
+ * when they are read from a JID: letters whose case IDNA folds to upper case
+ * don't, as RFC 5895 maps them to lower case
+ */
 
 static ngx_int_t
 ngx_fed_address_to_unicode(ngx_pool_t *pool, ngx_str_t *domain,
@@ -1290,7 +1294,8 @@ ngx_fed_address_to_unicode(ngx_pool_t *pool, ngx_str_t *domain,
 {
     int         rc;
     char       *u;
-    u_char      buf[NGX_FED_DOMAIN_MAX + 1], *p, *a;
+    u_char      buf[NGX_FED_DOMAIN_MAX + 1], fold[NGX_FED_PRECIS_MAX], *p, *a;
+    size_t      len, size;
     ngx_int_t   ret;
 
     p = ngx_cpymem(buf, domain->data, domain->len);
@@ -1309,11 +1314,15 @@ ngx_fed_address_to_unicode(ngx_pool_t *pool, ngx_str_t *domain,
         return (rc == IDN2_MALLOC) ? NGX_ERROR : NGX_DECLINED;
     }
 
-    if (ngx_strcmp(a, buf) == 0 && ngx_strlen(u) <= NGX_FED_PART_MAX) {
-        ret = ngx_fed_address_copy(pool, text, (u_char *) u, ngx_strlen(u));
+    len = ngx_strlen(u);
 
-    } else {
-        ret = NGX_DECLINED;
+    ret = (ngx_strcmp(a, buf) == 0)
+          ? ngx_fed_precis_fold(fold, &size, (u_char *) u, len) : NGX_DECLINED;
+
+    if (ret == NGX_OK) {
+        ret = (size == len && ngx_memcmp(fold, u, len) == 0)
+              ? ngx_fed_address_copy(pool, text, (u_char *) u, len)
+              : NGX_DECLINED;
     }
 
     idn2_free(a);

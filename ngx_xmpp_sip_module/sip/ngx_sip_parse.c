@@ -416,6 +416,10 @@ ngx_sip_status_line(ngx_sip_msg_t *msg, u_char *p, u_char *last)
     if (end) {
         msg->reason.data = end + 1;
         msg->reason.len = last - (end + 1);
+
+        if (ngx_strlchr(end + 1, last, CR)) {
+            (void) ngx_sip_problem(msg, 400, "Bare CR or LF");
+        }
     }
 }
 

@@ -41,17 +41,17 @@ $t->run();
 my $master = master($t);
 my $n = 0;
 
-# one of them, or all at once
+# one of them, or all at once; a sanitizer would report a SIGSEGV
 
 $tr->at(1000 * $_, sub {
 	my @all = workers($master);
-	my $signal = $n++ % 2 ? 'SEGV' : 'KILL';
+	my $signal = $n++ % 2 && !$ENV{TEST_NGINX_PRELOAD} ? 'SEGV' : 'KILL';
 
 	kill $signal, $n % 3 ? $all[rand @all] : @all;
 }) for 1 .. 19;
 
 is(join("\n", $tr->run(timeout => 120)), '', 'each message has its fate');
-diag($tr->summary());
+note($tr->summary());
 
 is($n, 19, 'workers were killed');
 is($tr->others('sx', qw/ 202 604 cut 504 408 /), 0, 'fates of SIP');

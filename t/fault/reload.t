@@ -66,7 +66,7 @@ $reload = sub {
 Test::Nginx::Peers::after(0.5, $reload);
 
 is(join("\n", $tr->run(timeout => 170)), '', 'each message has its fate');
-diag($n . ' reloads, ' . $tr->summary());
+note($n . ' reloads, ' . $tr->summary());
 
 cmp_ok($n, '>', 20, 'reloads');
 undef $reload;

@@ -30,7 +30,7 @@ my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
 my $d = $t->testdir();
 
 my $g = Test::Nginx::Gateway->new($t, daemon => 'on', zone => '4m',
-	level => 'info', federation => <<"EOF");
+	level => 'info', main => $Test::Nginx::Host::ENV, federation => <<"EOF");
         state $d/state interval=50ms;
         domain_queue 10000;
 EOF
@@ -74,7 +74,7 @@ $tr->at(14000, sub {
 });
 
 is(join("\n", $tr->run(timeout => 170)), '', 'each message has its fate');
-diag($tr->summary());
+note($tr->summary());
 
 is($tr->others('sx', 202, 604, 'cut'), 0, 'fates of SIP');
 is($tr->{stats}{'sx uncertain, arrived'} || 0, 0, 'what is cut did not arrive');

@@ -33,7 +33,7 @@ my $d = $t->testdir();
 # WINCH is for daemons
 
 my $g = Test::Nginx::Gateway->new($t, daemon => 'on', zone => '4m',
-	xmpp => 'auth=any',
+	xmpp => 'auth=any', main => $Test::Nginx::Host::ENV,
 	federation => <<"EOF");
         state $d/state interval=50ms;
         subscription_expires 1h;
@@ -45,6 +45,7 @@ $g->start(xmpp => { sasl_external => 0 });
 
 my ($x, $s) = ($g->{x}, $g->{s});
 my $hub = Test::Nginx::Presence->new($g);
+$hub->{silent} = 1;
 my $xmpp = $g->xmpp();
 
 # of each direction a user who sees another one

@@ -9,6 +9,7 @@
 
 
 #define FUZZ_STARVED  24    /* allocations, at most, when there is no more */
+#define FUZZ_SECONDS  2     /* of CPU, that an input may take */
 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -24,6 +25,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     size_t       i;
+    clock_t      start;
     ngx_str_t    in, copy;
     ngx_pool_t  *pool;
 
@@ -45,7 +47,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pool = ngx_create_pool(4096, NULL);
     copy = fuzz_copy(pool, &in);
 
+    start = clock();
+
     fuzz_target(pool, &copy);
+
+    fuzz_ok(clock() - start < FUZZ_SECONDS * CLOCKS_PER_SEC);
 
     ngx_destroy_pool(pool);
 

@@ -536,6 +536,12 @@ test_domain(void)
     unit_ok(ngx_fed_address_domain(pool, &text, &domain) == NGX_DECLINED,
             "SEC-10 domain");
 
+    /* U+13EB is valid in IDNA, but its U-label has another case in a JID */
+
+    text = unit_string("xn--bce.test");
+    unit_ok(ngx_fed_address_domain(pool, &text, &domain) == NGX_DECLINED,
+            "ADR-15 A-label without a U-label");
+
     /* an address made by hand */
 
     memset(&addr, 0, sizeof(addr));

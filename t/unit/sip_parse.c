@@ -522,7 +522,8 @@ static parse_case_t  cases[] = {
     { "empty user", "MESSAGE sip:@x.test SIP/2.0\n" REST, NGX_OK, 400 },
     { "im", "MESSAGE im:u@x.test SIP/2.0\n" REST, NGX_OK, 0 },
     { "status 700", "SIP/2.0 700 x\n" REST, NGX_OK, 400 },
-    { "status 099", "SIP/2.0 099 x\n" REST, NGX_OK, 400 }
+    { "status 099", "SIP/2.0 099 x\n" REST, NGX_OK, 400 },
+    { "CR in a reason", "SIP/2.0 200 O\\rK\n" REST, NGX_OK, 400 }
 };
 
 

@@ -49,6 +49,16 @@ crc_table(void)
 }
 
 
+/* what goes into stanzas and header fields later */
+
+static ngx_uint_t
+fuzz_is_text(ngx_str_t *s)
+{
+    return ngx_fed_text_valid(s->data, s->len)
+           && (s->len == 0 || memchr(s->data, '\0', s->len) == NULL);
+}
+
+
 void
 ngx_fed_zone_lock(ngx_fed_conf_t *fcf)
 {
@@ -62,6 +72,12 @@ ngx_fed_zone_unlock(ngx_fed_conf_t *fcf)
 {
     fuzz_ok(locked);
     locked = 0;
+}
+
+
+void
+ngx_fed_zone_set_number(ngx_fed_conf_t *fcf, ngx_uint_t number)
+{
 }
 
 
@@ -80,7 +96,7 @@ ngx_fed_pair(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair,
     ngx_memzero(pair, sizeof(ngx_fed_pair_t));
 
     for (i = 0; i < 4; i++) {
-        fuzz_ok(parts[i]->len > 0);
+        fuzz_ok(parts[i]->len > 0 && fuzz_is_text(parts[i]));
 
         for (j = 0; j < parts[i]->len; j++) {
             pair->id.lo = (pair->id.lo ^ parts[i]->data[j]) * 31;
@@ -131,9 +147,22 @@ ngx_int_t
 ngx_fed_watch_set_presence(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch,
     ngx_fed_presence_t *presence)
 {
-    u_char  buf[NGX_FED_PACKED_MAX];
+    u_char               buf[NGX_FED_PACKED_MAX];
+    ngx_uint_t           i, j;
+    ngx_fed_resource_t  *r;
 
     fuzz_ok(ngx_fed_presence_pack(buf, presence) <= NGX_FED_PACKED_MAX);
+
+    for (i = 0; i < presence->n; i++) {
+        r = &presence->resources[i];
+
+        fuzz_ok(fuzz_is_text(&r->name));
+
+        for (j = 0; j < r->nstatuses; j++) {
+            fuzz_ok(fuzz_is_text(&r->statuses[j].lang));
+            fuzz_ok(fuzz_is_text(&r->statuses[j].text));
+        }
+    }
 
     return NGX_OK;
 }
@@ -152,8 +181,11 @@ ngx_fed_dialog_add(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch,
     size = 0;
 
     for (i = 0; i < NGX_FED_TEXTS; i++) {
+        fuzz_ok(fuzz_is_line(&texts[i]));
         size += texts[i].len;
     }
+
+    fuzz_ok(texts[NGX_FED_TEXT_CALL_ID].len && texts[NGX_FED_TEXT_TAG].len);
 
     dialog = calloc(1, sizeof(ngx_fed_dialog_t) + size);
 

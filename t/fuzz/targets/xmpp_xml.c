@@ -221,6 +221,8 @@ stream_end(void *data)
     stream->ended = 1;
 
     say(stream, (u_char *) "</>", 3);
+
+    ngx_xmpp_xml_stop(&stream->xml);
 }
 
 
@@ -265,13 +267,16 @@ run(ngx_str_t *in, ngx_uint_t split, stream_t *stream)
             break;
         }
 
-        fuzz_ok(rc == NGX_DONE && stream->stop);
+        fuzz_ok(rc == NGX_DONE && (stream->stop || stream->ended));
         fuzz_ok(stream->xml.used > 0 && stream->xml.used <= len);
 
         pos += stream->xml.used;
 
+        if (stream->ended) {
+            break;
+        }
+
         stream->stop = 0;
-        stream->ended = 0;
         stream->restarts++;
 
         fuzz_ok(ngx_xmpp_xml_init(&stream->xml) == NGX_OK);

@@ -11,6 +11,10 @@ use POSIX qw/ strftime /;
 
 ###############################################################################
 
+# seconds ago that certificates begin
+
+our $AGO = 3600;
+
 # makes a CA in a directory: new($dir, name => 'ca', cn => 'test ca',
 # key => 'ec' | 'rsa')
 
@@ -209,7 +213,7 @@ EOF
 	my $now = time();
 	my ($from, $to) = $a{expired} ? ($now - 30 * 86400, $now - 86400)
 		: $a{not_yet} ? ($now + 86400, $now + 30 * 86400)
-		: ($now - 3600, $now + ($a{days} || 30) * 86400);
+		: ($now - $AGO, $now + ($a{days} || 30) * 86400);
 
 	$from = $a{start} if defined $a{start};
 	$to = $a{end} if defined $a{end};

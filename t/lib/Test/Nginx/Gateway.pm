@@ -20,7 +20,7 @@ use Scalar::Util qw/weaken/;
 ###############################################################################
 
 # Writes nginx.conf and makes the peers' certificates.  Arguments, each a piece
-# of configuration: federation, stream, main; daemon (off); level (debug)
+# of configuration: federation, stream, main, events; daemon (off); level (debug)
 # of error.log; xmpp and sip, parameters of the two domain lines (home is
 # s.test); dialect, of s.test; listen, parameters of both "listen"; server, for
 # both servers.
@@ -54,8 +54,9 @@ sub write {
 	my $t = $self->{t};
 	my $d = $t->testdir();
 
-	my %a = (daemon => 'off', main => '', federation => '', stream => '',
-		xmpp => '', sip => '', listen => '', server => '', zone => '1m', %{$self->{args}}, %args);
+	my %a = (daemon => 'off', main => '', events => '', federation => '',
+		stream => '', xmpp => '', sip => '', listen => '', server => '',
+		zone => '1m', %{$self->{args}}, %args);
 	$self->{args} = \%a;
 
 	# a log that takes no longer than what it is about
@@ -79,6 +80,7 @@ worker_processes $workers;
 $a{main}
 
 events {
+    $a{events}
 }
 
 stream {

@@ -21,6 +21,11 @@ use Test::Nginx::Peers;
 
 our $WAIT = 20;
 
+# what another binary needs of the environment, of which nginx keeps nothing
+
+our $ENV = join ' ', map { "env $_;" } qw/ LD_PRELOAD ASAN_OPTIONS
+	UBSAN_OPTIONS /;
+
 # waits for what no peer sees: looks at it again and again
 
 sub until_true {
