@@ -418,6 +418,7 @@ static ngx_command_t  ngx_xmpp_sip_commands[] = {
     ngx_xmpp_sip_flag("mask_recipients", mask_recipients),
     ngx_xmpp_sip_flag("message_6xx", message_6xx),
     ngx_xmpp_sip_flag("mirror_chat", mirror_chat),
+    ngx_xmpp_sip_flag("stream_management", stream_management),
 
     ngx_xmpp_sip_flag("receipts", receipts),
 
@@ -443,6 +444,7 @@ static ngx_command_t  ngx_xmpp_sip_commands[] = {
     ngx_xmpp_sip_msec("xmpp_keepalive", xmpp_keepalive),
     ngx_xmpp_sip_msec("sip_keepalive", sip_keepalive),
     ngx_xmpp_sip_msec("xmpp_idle_timeout", xmpp_idle_timeout),
+    ngx_xmpp_sip_msec("stream_resume", stream_resume),
     ngx_xmpp_sip_msec("sip_idle_timeout", sip_idle_timeout),
     ngx_xmpp_sip_msec("sip_read_timeout", sip_read_timeout),
 
@@ -924,6 +926,7 @@ ngx_xmpp_sip_create_federation(ngx_conf_t *cf, ngx_str_t *name)
     fcf->mask_recipients = NGX_CONF_UNSET;
     fcf->message_6xx = NGX_CONF_UNSET;
     fcf->mirror_chat = NGX_CONF_UNSET;
+    fcf->stream_management = NGX_CONF_UNSET;
     fcf->chatstates = NGX_CONF_UNSET_UINT;
     fcf->chatstates_idle = NGX_CONF_UNSET_UINT;
     fcf->chatstates_interval = NGX_CONF_UNSET_MSEC;
@@ -945,6 +948,7 @@ ngx_xmpp_sip_create_federation(ngx_conf_t *cf, ngx_str_t *name)
     fcf->xmpp_keepalive = NGX_CONF_UNSET_MSEC;
     fcf->sip_keepalive = NGX_CONF_UNSET_MSEC;
     fcf->xmpp_idle_timeout = NGX_CONF_UNSET_MSEC;
+    fcf->stream_resume = NGX_CONF_UNSET_MSEC;
     fcf->sip_idle_timeout = NGX_CONF_UNSET_MSEC;
     fcf->sip_read_timeout = NGX_CONF_UNSET_MSEC;
     fcf->reconnect_delay = NGX_CONF_UNSET_MSEC;
@@ -1137,6 +1141,7 @@ ngx_xmpp_sip_init_limits(ngx_fed_conf_t *fcf)
     ngx_conf_init_value(fcf->private_addresses, 0);
     ngx_conf_init_value(fcf->mask_recipients, 0);
     ngx_conf_init_value(fcf->mirror_chat, 0);
+    ngx_conf_init_value(fcf->stream_management, 1);
     ngx_conf_init_msec_value(fcf->chatstates_interval, 10000);
     ngx_conf_init_value(fcf->receipts, 0);
     ngx_conf_init_uint_value(fcf->message_status, 202);
@@ -1160,6 +1165,7 @@ ngx_xmpp_sip_init_limits(ngx_fed_conf_t *fcf)
     ngx_conf_init_msec_value(fcf->xmpp_keepalive, 300000);
     ngx_conf_init_msec_value(fcf->sip_keepalive, 110000);
     ngx_conf_init_msec_value(fcf->xmpp_idle_timeout, 3600000);
+    ngx_conf_init_msec_value(fcf->stream_resume, 60000);
     ngx_conf_init_msec_value(fcf->sip_idle_timeout, 3600000);
     ngx_conf_init_msec_value(fcf->sip_read_timeout, 32000);
     ngx_conf_init_msec_value(fcf->reconnect_delay, 1000);

@@ -115,6 +115,7 @@ struct ngx_fed_conf_s {
     ngx_flag_t                    mask_recipients;     /* ERR-24 */
     ngx_flag_t                    message_6xx;   /* ERR-13; unset: as dialect */
     ngx_flag_t                    mirror_chat;         /* IM-35 */
+    ngx_flag_t                    stream_management;   /* XEP-0198 */
     ngx_uint_t                    chatstates;    /* unset: as the dialect */
     ngx_uint_t                    chatstates_idle;     /* the same */
     ngx_msec_t                    chatstates_interval;
@@ -133,6 +134,7 @@ struct ngx_fed_conf_s {
     ngx_msec_t                    xmpp_keepalive;
     ngx_msec_t                    sip_keepalive;
     ngx_msec_t                    xmpp_idle_timeout;
+    ngx_msec_t                    stream_resume;       /* 0: never */
     ngx_msec_t                    sip_idle_timeout;
     ngx_msec_t                    sip_read_timeout;    /* of a part of one */
     ngx_msec_t                    reconnect_delay;     /* doubles */

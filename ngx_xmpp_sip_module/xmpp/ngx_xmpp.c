@@ -56,6 +56,7 @@ ngx_xmpp_init_process(ngx_fed_conf_t *fcf)
     xmpp->log = fcf->log;
 
     ngx_queue_init(&xmpp->streams);
+    ngx_queue_init(&xmpp->sms);
 
     ngx_rbtree_init(&xmpp->remotes, &xmpp->remotes_sentinel,
                     ngx_str_rbtree_insert_value);
@@ -125,6 +126,7 @@ ngx_xmpp_exit_process(ngx_fed_conf_t *fcf)
                       xmpp->npending, &fcf->name);
     }
 
+    ngx_xmpp_sm_exit(xmpp);
     ngx_xmpp_out_exit(xmpp);
 }
 

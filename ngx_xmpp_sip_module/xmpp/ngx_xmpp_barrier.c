@@ -161,7 +161,7 @@ ngx_xmpp_barrier_handler(ngx_event_t *ev)
 static void
 ngx_xmpp_barrier_ping(ngx_xmpp_route_t *route)
 {
-    u_char            *p;
+    u_char            *p, *start;
     size_t             size;
     ngx_xmpp_t        *xmpp;
     ngx_xmpp_batch_t  *batch;
@@ -176,6 +176,8 @@ ngx_xmpp_barrier_ping(ngx_xmpp_route_t *route)
     if (p == NULL) {
         return;
     }
+
+    start = p;
 
     batch = ngx_xmpp_batch_open(route);
     batch->ping.seq = ngx_fed_id_next(xmpp->conf);
@@ -196,6 +198,9 @@ ngx_xmpp_barrier_ping(ngx_xmpp_route_t *route)
     ngx_xmpp_barrier_add(&batch->ping);
 
     ngx_fed_link_commit(route->stream->link, p);
+
+    ngx_xmpp_sm_sent(route->stream, start, p - start, batch->ping.seq);
+    ngx_xmpp_sm_pinged(route->stream);
 }
 
 
@@ -256,10 +261,17 @@ ngx_xmpp_barrier_flush(ngx_xmpp_route_t *route)
 void
 ngx_xmpp_barrier_broken(ngx_xmpp_route_t *route)
 {
-    ngx_uint_t         i, generation;
-    ngx_xmpp_batch_t  *batch;
+    ngx_xmpp_barrier_lost(route, route->generation++);
+}
 
-    generation = route->generation++;
+
+/* ... that had the generation */
+
+void
+ngx_xmpp_barrier_lost(ngx_xmpp_route_t *route, ngx_uint_t generation)
+{
+    ngx_uint_t         i;
+    ngx_xmpp_batch_t  *batch;
 
     for (i = 0; i < NGX_XMPP_BATCHES; i++) {
         batch = &route->batches[i];
@@ -592,6 +604,15 @@ ngx_xmpp_barrier_find(ngx_xmpp_t *xmpp, uint64_t seq)
     }
 
     return NULL;
+}
+
+
+/* Tells whether the outcome of a message, or a ping, is still open. */
+
+ngx_uint_t
+ngx_xmpp_barrier_waits(ngx_xmpp_t *xmpp, uint64_t seq)
+{
+    return ngx_xmpp_barrier_find(xmpp, seq) != NULL;
 }
 
 

@@ -261,7 +261,7 @@ static void
 ngx_xmpp_in_features(ngx_xmpp_stream_t *stream)
 {
     ngx_uint_t         external, required;
-    const char        *starttls, *mechanisms, *dialback;
+    const char        *starttls, *mechanisms, *dialback, *sm;
     ngx_fed_conf_t    *fcf;
     ngx_fed_domain_t  *domain;
 
@@ -295,12 +295,15 @@ ngx_xmpp_in_features(ngx_xmpp_stream_t *stream)
                    "<errors/></dialback>";
     }
 
-    (void) ngx_xmpp_stream_write(stream, "<stream:features>%s%s%s"
+    sm = (stream->sasl_done && fcf->stream_management)
+         ? "<sm xmlns='urn:xmpp:sm:3'/>" : "";
+
+    (void) ngx_xmpp_stream_write(stream, "<stream:features>%s%s%s%s"
                 "<limits xmlns='urn:xmpp:stream-limits:0'>"
                 "<max-bytes>%uz</max-bytes>"
                 "<idle-seconds>%M</idle-seconds></limits>"
                 "</stream:features>",
-                starttls, mechanisms, dialback, fcf->stanza_size,
+                starttls, mechanisms, dialback, sm, fcf->stanza_size,
                 fcf->xmpp_idle_timeout / 1000);
 }
 
@@ -329,6 +332,10 @@ ngx_xmpp_in_element(void *data, ngx_xmpp_element_t *el)
 
     case NGX_XMPP_NS_SASL:
         ngx_xmpp_sasl_in(stream, el);
+        return;
+
+    case NGX_XMPP_NS_SM:
+        ngx_xmpp_sm_in(stream, el);
         return;
 
     case NGX_XMPP_NS_STREAM:
@@ -459,6 +466,10 @@ ngx_xmpp_in_stanza(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
 
     stream->last = ngx_current_msec;
 
+    if (ngx_xmpp_sm_received(stream) != NGX_OK) {
+        return;
+    }
+
     ngx_xmpp_stanza_in(stream, el);
 }
 
@@ -513,6 +524,8 @@ ngx_xmpp_in_quit(ngx_fed_link_t *link)
 static void
 ngx_xmpp_in_closed(ngx_fed_link_t *link)
 {
+    ngx_queue_t        *q;
+    ngx_xmpp_pair_t    *pair;
     ngx_xmpp_stream_t  *stream;
 
     stream = link->data;
@@ -525,6 +538,12 @@ ngx_xmpp_in_closed(ngx_fed_link_t *link)
     ngx_log_error(NGX_LOG_INFO, link->log, 0,
                   "inbound XMPP stream is down: %s, %ui domain pairs",
                   link->reason ? link->reason : "closed", stream->nproven);
+
+    if (ngx_xmpp_sm_suspend(stream)) {
+        q = ngx_queue_head(&stream->pairs);
+        pair = ngx_queue_data(q, ngx_xmpp_pair_t, queue);
+        pair->proven = 0;
+    }
 
     ngx_xmpp_in_drop(stream, !stream->close_received);
     ngx_xmpp_stream_free(stream);

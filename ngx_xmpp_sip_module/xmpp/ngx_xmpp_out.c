@@ -107,7 +107,7 @@ static const ngx_str_t  ngx_xmpp_out_services[] = {
 void
 ngx_xmpp_out_send(ngx_fed_event_t *ev)
 {
-    u_char            *p;
+    u_char            *p, *start;
     size_t             size, limit;
     ngx_str_t          from, to;
     ngx_uint_t         queue;
@@ -162,9 +162,13 @@ ngx_xmpp_out_send(ngx_fed_event_t *ev)
         p = ngx_fed_link_reserve(route->stream->link, size);
 
         if (p) {
+            start = p;
             p = ngx_xmpp_out_write(p, ev, &from, &to, item);
 
             ngx_fed_link_commit(route->stream->link, p);
+
+            ngx_xmpp_sm_sent(route->stream, start, p - start,
+                             ev->kind == NGX_FED_MESSAGE ? item->seq : 0);
 
             if (ev->kind != NGX_FED_MESSAGE) {
                 route->stream->last = ngx_current_msec;
@@ -276,6 +280,7 @@ ngx_xmpp_out_stanza(ngx_xmpp_t *xmpp, ngx_str_t *local, ngx_str_t *remote,
            == NGX_OK)
     {
         route->stream->last = ngx_current_msec;
+        ngx_xmpp_sm_sent(route->stream, stanza->data, stanza->len, 0);
         return;
     }
 
@@ -713,6 +718,8 @@ ngx_xmpp_out_begin(ngx_xmpp_stream_t *stream, ngx_connection_t *c)
     stream->trusted = 0;
     stream->dialback = 0;
     stream->gone = 0;
+    stream->sm_offered = 0;
+    stream->resuming = 0;
 
     ngx_fed_link_set_timeout(link, stream->conf->handshake_timeout,
                              ngx_xmpp_out_timeout, 0);
@@ -797,6 +804,14 @@ ngx_xmpp_out_element(void *data, ngx_xmpp_element_t *el)
 
         } else {
             ngx_xmpp_dialback_out(stream, el);
+        }
+
+        return;
+
+    case NGX_XMPP_NS_SM:
+
+        if (stream->state == NGX_XMPP_OPEN) {
+            ngx_xmpp_sm_out(stream, el);
         }
 
         return;
@@ -916,8 +931,16 @@ ngx_xmpp_out_features(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
         return;
     }
 
+    stream->sm_offered = (ngx_xmpp_xml_child(el, NGX_XMPP_NS_SM, "sm")
+                          != NULL);
+
     if (stream->sasl_done) {
         stream->state = NGX_XMPP_OPEN;
+
+        if (ngx_xmpp_sm_begin(stream)) {
+            return;
+        }
+
         ngx_xmpp_out_ready(stream->primary, "certificate");
         return;
     }
@@ -1163,6 +1186,10 @@ ngx_xmpp_out_ready(ngx_xmpp_route_t *route, const char *how)
         stream->dial = NULL;
 
         ngx_xmpp_stream_alive(stream);
+
+        if (stream->link) {
+            ngx_xmpp_sm_ready(stream);
+        }
     }
 
     ngx_xmpp_out_flush(route);
@@ -1211,6 +1238,10 @@ ngx_xmpp_out_flush(ngx_xmpp_route_t *route)
 
         p = ngx_cpymem(p, item->stanza.data, item->stanza.len);
         ngx_fed_link_commit(link, p);
+
+        ngx_xmpp_sm_sent(route->stream, item->stanza.data, item->stanza.len,
+                         (item->ev && item->ev->kind == NGX_FED_MESSAGE)
+                             ? item->seq : 0);
 
         /* a request is taken when it is written */
 
@@ -1435,6 +1466,7 @@ ngx_xmpp_out_quit(ngx_fed_link_t *link)
 static void
 ngx_xmpp_out_closed(ngx_fed_link_t *link)
 {
+    ngx_uint_t          suspended;
     ngx_queue_t        *q;
     ngx_xmpp_route_t   *route;
     ngx_xmpp_stream_t  *stream;
@@ -1450,9 +1482,13 @@ ngx_xmpp_out_closed(ngx_fed_link_t *link)
         stream->reason = link->reason;
     }
 
+    stream->resuming = 0;
+    suspended = ngx_xmpp_sm_suspend(stream);
+
     if (stream->ready) {
         ngx_log_error(NGX_LOG_NOTICE, link->log, 0,
-                      "outbound XMPP stream is down: %s", stream->reason);
+                      "outbound XMPP stream is down: %s%s", stream->reason,
+                      suspended ? ", it is to be resumed" : "");
 
     } else if (!stream->final || stream->result != NGX_FED_PENDING) {
         ngx_log_error(NGX_LOG_ERR, link->log, 0,
@@ -1485,6 +1521,12 @@ ngx_xmpp_out_closed(ngx_fed_link_t *link)
         route = ngx_queue_data(q, ngx_xmpp_route_t, member);
 
         ngx_xmpp_out_detach(route);
+
+        if (suspended) {
+            ngx_xmpp_out_connect(route);
+            continue;
+        }
+
         ngx_xmpp_barrier_broken(route);
 
         if (!ngx_queue_empty(&route->waiting)) {
@@ -1647,7 +1689,9 @@ ngx_xmpp_out_timer_handler(ngx_event_t *ev)
     {
         route = ngx_queue_data(q, ngx_xmpp_route_t, queue);
 
-        if (!ngx_queue_empty(&route->waiting)) {
+        if (!ngx_queue_empty(&route->waiting)
+            || (remote->sm && remote->sm->route == route))
+        {
             ngx_xmpp_out_connect(route);
         }
     }
@@ -1669,7 +1713,7 @@ ngx_xmpp_out_release(ngx_xmpp_remote_t *remote)
         return;
     }
 
-    busy = (remote->nwaiting || remote->delay);
+    busy = (remote->nwaiting || remote->delay || remote->sm);
 
     for (q = ngx_queue_head(&remote->routes);
          q != ngx_queue_sentinel(&remote->routes);

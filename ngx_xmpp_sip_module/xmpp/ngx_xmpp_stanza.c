@@ -20,6 +20,7 @@
 typedef struct {
     ngx_str_t                     from;
     ngx_str_t                     to;
+    ngx_xmpp_sm_item_t            item;
 } ngx_xmpp_source_t;
 
 
@@ -35,6 +36,7 @@ static void ngx_xmpp_stanza_bounce(ngx_xmpp_stream_t *stream,
     ngx_xmpp_element_t *el, ngx_fed_address_t *from, ngx_fed_address_t *to);
 static void ngx_xmpp_stanza_late(ngx_xmpp_stream_t *stream,
     ngx_xmpp_element_t *el, ngx_fed_address_t *from, ngx_fed_address_t *to);
+static void ngx_xmpp_stanza_answer(ngx_fed_event_t *ev);
 static ngx_str_t ngx_xmpp_stanza_uri(ngx_fed_event_t *ev, ngx_str_t *uri);
 
 
@@ -202,6 +204,7 @@ ngx_xmpp_stanza_message(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
     ngx_fed_event_t     *ev;
     ngx_xmpp_pair_t     *pair;
     ngx_fed_domain_t    *domain;
+    ngx_xmpp_source_t   *source;
     ngx_fed_condition_e  condition;
     ngx_xmpp_element_t  *body, *child;
 
@@ -302,6 +305,10 @@ ngx_xmpp_stanza_message(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
         ev->markable = (ngx_xmpp_xml_child(el, NGX_XMPP_NS_MARKERS, "markable")
                         != NULL);
     }
+
+    source = ev->source_data;
+
+    ngx_xmpp_sm_open(stream, &source->item);
 
     ngx_fed_event_submit(ev);
 }
@@ -419,7 +426,7 @@ ngx_xmpp_stanza_event(ngx_fed_event_t *ev, ngx_xmpp_element_t *el)
     to = &el->attr[NGX_XMPP_TO];
     id = &el->attr[NGX_XMPP_ID];
 
-    source = ngx_palloc(ev->pool, sizeof(ngx_xmpp_source_t));
+    source = ngx_pcalloc(ev->pool, sizeof(ngx_xmpp_source_t));
     p = ngx_pnalloc(ev->pool, from->len + to->len + id->len + 1);
 
     if (source == NULL || p == NULL) {
@@ -453,6 +460,21 @@ ngx_xmpp_stanza_event(ngx_fed_event_t *ev, ngx_xmpp_element_t *el)
 
 void
 ngx_xmpp_stanza_done(ngx_fed_event_t *ev)
+{
+    ngx_xmpp_source_t  *source;
+
+    ngx_xmpp_stanza_answer(ev);
+
+    source = ev->source_data;
+
+    if (source) {
+        ngx_xmpp_sm_settled(&source->item);
+    }
+}
+
+
+static void
+ngx_xmpp_stanza_answer(ngx_fed_event_t *ev)
 {
     ngx_str_t                text, address;
     const char              *name;

@@ -69,6 +69,7 @@ ngx_xmpp_stream_create(ngx_xmpp_t *xmpp, ngx_pool_t *pool,
 void
 ngx_xmpp_stream_free(ngx_xmpp_stream_t *stream)
 {
+    ngx_xmpp_sm_done(stream);
     ngx_queue_remove(&stream->queue);
     ngx_xmpp_xml_done(&stream->xml);
 }

@@ -37,6 +37,7 @@ typedef struct ngx_xmpp_remote_s  ngx_xmpp_remote_t;
 typedef struct ngx_xmpp_route_s   ngx_xmpp_route_t;
 typedef struct ngx_xmpp_batch_s   ngx_xmpp_batch_t;
 typedef struct ngx_xmpp_item_s    ngx_xmpp_item_t;
+typedef struct ngx_xmpp_sm_s      ngx_xmpp_sm_t;
 
 
 /* a message that was taken by the peer, for what bounces late */
@@ -61,6 +62,8 @@ struct ngx_xmpp_s {
     ngx_rbtree_t                  pending;   /* ngx_xmpp_item_t */
     ngx_rbtree_node_t             pending_sentinel;
     ngx_uint_t                    npending;
+    ngx_queue_t                   sms;       /* ngx_xmpp_sm_t */
+    ngx_uint_t                    nsuspended;
 
     ngx_fed_timers_t              confirm;   /* of items */
     ngx_fed_timers_t              dialback;  /* of routes */
@@ -72,6 +75,63 @@ struct ngx_xmpp_s {
     u_char                        random[256];
     ngx_uint_t                    nrandom;   /* octets left */
 };
+
+
+/*
+ * Stream management (XEP-0198) of a stream, which outlives its link.  Counts are
+ * modulo 2^32.
+ */
+
+#define NGX_XMPP_SM_ID_LEN       32
+#define NGX_XMPP_SM_PREVID_LEN   256
+#define NGX_XMPP_SM_PREVID_SIZE  (6 * NGX_XMPP_SM_PREVID_LEN)
+
+struct ngx_xmpp_sm_s {
+    ngx_queue_t                   queue;     /* all of the worker */
+    ngx_xmpp_t                   *xmpp;
+    ngx_xmpp_stream_t            *stream;    /* NULL: it broke */
+    ngx_str_t                     remote;
+    ngx_str_t                     local;
+    ngx_event_t                   timer;     /* to be taken up until then */
+
+    /* inbound: what was received */
+
+    ngx_queue_t                   open;      /* ngx_xmpp_sm_item_t */
+    uint32_t                      received;
+    uint32_t                      asked;     /* received, at the last <r/> */
+    u_char                        id[NGX_XMPP_SM_ID_LEN];
+
+    /* outbound: what was sent */
+
+    ngx_queue_t                   copies;    /* not acknowledged */
+    size_t                        size;      /* octets of them */
+    uint32_t                      sent;
+    uint32_t                      acked;
+    ngx_event_t                   request;
+    ngx_xmpp_route_t             *route;     /* the only one */
+    ngx_uint_t                    generation;    /* its, when it broke */
+    ngx_msec_t                    time;
+    ngx_str_t                     previd;    /* as it stands in XML */
+    u_char                        previd_buf[NGX_XMPP_SM_PREVID_SIZE];
+
+    unsigned                      outbound:1;
+    unsigned                      enabled:1;     /* by the peer */
+    unsigned                      resumable:1;
+    unsigned                      suspended:1;
+    unsigned                      ask:1;     /* an answer is still owed */
+    unsigned                      requested:1;   /* ... to us */
+    unsigned                      dirty:1;   /* sent since the last <r/> */
+    unsigned                      overflow:1;    /* copies were given up */
+};
+
+
+/* a stanza that has no outcome yet */
+
+typedef struct {
+    ngx_queue_t                   queue;
+    ngx_xmpp_sm_t                *sm;        /* NULL: nobody asks */
+    uint32_t                      n;
+} ngx_xmpp_sm_item_t;
 
 
 /* a pair of domains on an inbound stream: its stanzas' from and to */
@@ -126,6 +186,7 @@ struct ngx_xmpp_stream_s {
     ngx_uint_t                    tries;     /* of SASL */
     ngx_msec_t                    last;      /* when a stanza passed */
     time_t                        expires;   /* the peer's certificate; or 0 */
+    ngx_xmpp_sm_t                *sm;        /* or NULL */
 
     /* inbound */
 
@@ -169,6 +230,8 @@ struct ngx_xmpp_stream_s {
     unsigned                      gone:1;       /* the link closed meanwhile */
     unsigned                      quit:1;
     unsigned                      oneway:1;     /* was logged */
+    unsigned                      sm_offered:1;
+    unsigned                      resuming:1;   /* XEP-0198 */
 };
 
 
@@ -236,6 +299,7 @@ struct ngx_xmpp_remote_s {
     ngx_queue_t                   streams;
     ngx_queue_t                   routes;
     ngx_uint_t                    nwaiting;
+    ngx_xmpp_sm_t                *sm;        /* of a stream that broke */
 
     ngx_event_t                   timer;
     ngx_msec_t                    delay;     /* before the next attempt */
@@ -376,6 +440,22 @@ ngx_uint_t ngx_xmpp_out_pending(ngx_xmpp_stream_t *stream);
 void ngx_xmpp_out_idle(ngx_xmpp_stream_t *stream);
 ngx_xmpp_stream_t *ngx_xmpp_out_verify(ngx_xmpp_pair_t *pair, ngx_str_t *key);
 
+/* ngx_xmpp_sm.c */
+
+void ngx_xmpp_sm_in(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el);
+ngx_int_t ngx_xmpp_sm_received(ngx_xmpp_stream_t *stream);
+void ngx_xmpp_sm_open(ngx_xmpp_stream_t *stream, ngx_xmpp_sm_item_t *item);
+void ngx_xmpp_sm_settled(ngx_xmpp_sm_item_t *item);
+ngx_uint_t ngx_xmpp_sm_begin(ngx_xmpp_stream_t *stream);
+void ngx_xmpp_sm_ready(ngx_xmpp_stream_t *stream);
+void ngx_xmpp_sm_out(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el);
+void ngx_xmpp_sm_sent(ngx_xmpp_stream_t *stream, u_char *p, size_t len,
+    uint64_t seq);
+void ngx_xmpp_sm_pinged(ngx_xmpp_stream_t *stream);
+ngx_uint_t ngx_xmpp_sm_suspend(ngx_xmpp_stream_t *stream);
+void ngx_xmpp_sm_done(ngx_xmpp_stream_t *stream);
+void ngx_xmpp_sm_exit(ngx_xmpp_t *xmpp);
+
 /* ngx_xmpp_barrier.c */
 
 void ngx_xmpp_barrier_init(ngx_xmpp_route_t *route);
@@ -385,6 +465,8 @@ void ngx_xmpp_barrier_written(ngx_xmpp_item_t *item);
 ngx_uint_t ngx_xmpp_barrier_pending(ngx_xmpp_route_t *route);
 void ngx_xmpp_barrier_flush(ngx_xmpp_route_t *route);
 void ngx_xmpp_barrier_broken(ngx_xmpp_route_t *route);
+void ngx_xmpp_barrier_lost(ngx_xmpp_route_t *route, ngx_uint_t generation);
+ngx_uint_t ngx_xmpp_barrier_waits(ngx_xmpp_t *xmpp, uint64_t seq);
 void ngx_xmpp_barrier_fail(ngx_xmpp_item_t *item, ngx_fed_outcome_e result,
     const char *text);
 void ngx_xmpp_barrier_timeout(ngx_fed_timers_t *timers,

@@ -71,6 +71,7 @@ static ngx_str_t  ngx_xmpp_namespaces[] = {
     ngx_string("http://jabber.org/protocol/chatstates"),
     ngx_string("urn:xmpp:receipts"),
     ngx_string("urn:xmpp:chat-markers:0"),
+    ngx_string("urn:xmpp:sm:3"),
     ngx_null_string
 };
 
@@ -87,6 +88,10 @@ static ngx_str_t  ngx_xmpp_attributes[] = {
     ngx_string("mechanism"),
     ngx_string("stamp"),
     ngx_string("node"),
+    ngx_string("h"),
+    ngx_string("previd"),
+    ngx_string("resume"),
+    ngx_string("max"),
     ngx_null_string
 };
 

@@ -32,6 +32,7 @@ typedef enum {
     NGX_XMPP_NS_CHATSTATES,
     NGX_XMPP_NS_RECEIPTS,
     NGX_XMPP_NS_MARKERS,
+    NGX_XMPP_NS_SM,
     NGX_XMPP_NS_OTHER,
     NGX_XMPP_NS_NONE
 } ngx_xmpp_ns_e;
@@ -47,6 +48,10 @@ typedef enum {
     NGX_XMPP_MECHANISM,
     NGX_XMPP_STAMP,
     NGX_XMPP_NODE,
+    NGX_XMPP_H,
+    NGX_XMPP_PREVID,
+    NGX_XMPP_RESUME,
+    NGX_XMPP_MAX,
     NGX_XMPP_ATTRS
 } ngx_xmpp_attr_e;
 

@@ -204,7 +204,7 @@ https_ports = { }
 use_ipv6 = false
 modules_enabled = {
     "roster"; "saslauth"; "tls"; "disco"; "ping"; "presence"; "message"; "iq";
-    "c2s"; "s2s"; "s2s_auth_certs"; $enabled
+    "c2s"; "s2s"; "s2s_auth_certs"; "smacks"; $enabled
 }
 modules_disabled = { "posix"; "offline"; "register"; $disabled }
 authentication = "internal_plain"

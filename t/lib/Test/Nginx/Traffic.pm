@@ -23,6 +23,8 @@ use Test::Nginx::XMPP;
 
 # outcomes after which a message may have arrived all the same: nobody knows
 
+my $SM = 'urn:xmpp:sm:3';
+
 my %UNCERTAIN = map { $_ => 1 } qw/ 408 504 cut remote-server-timeout /;
 
 # A run over a Test::Nginx::Gateway that is written, and not yet started.
@@ -30,7 +32,8 @@ my %UNCERTAIN = map { $_ => 1 } qw/ 408 504 cut remote-server-timeout /;
 # messages under way of a pair; conns, the SIP server's connections; unknown,
 # how many of the pairs write to a user who does not exist; patience, s after
 # which a sender gives up waiting (64 * T1, RFC 3261, 17.1.2.2); silence, s
-# after which one of XMPP takes it that his message arrived.
+# after which one of XMPP takes it that his message arrived; sm, the XMPP server
+# speaks XEP-0198.
 
 sub new {
 	my ($class, $g, %args) = @_;
@@ -111,6 +114,7 @@ sub listen_xmpp {
 	$self->{xmpp_listener} = Test::Nginx::Traffic::Server->listen(
 		'127.0.0.1:' . port(8269), domains => ['x.test'],
 		$self->{g}{ca}->ssl('x'), sasl_external => 1,
+		$self->{sm} ? (extra_features => "<sm xmlns='$SM'/>") : (),
 		traffic => $weak, %{$self->{xmpp} || {}});
 }
 
@@ -188,6 +192,15 @@ sub stuck {
 
 sub end {
 	my ($self) = @_;
+
+	# or else the gateway waits for it to be resumed
+
+	if ($self->{sm} && $self->{xmpp_out}) {
+		$self->{xmpp_out}->leave();
+		Test::Nginx::Peers::wait_until(sub {
+			return $self->{xmpp_out}{orderly};
+		});
+	}
 
 	$_->reset() foreach grep { $_ } @{delete $self->{sip_out} || []},
 		@{delete $self->{sip_in} || []}, delete $self->{xmpp_out},
@@ -482,7 +495,14 @@ sub judge_message {
 		$self->problem($pair, $i, "arrived $m->{got} times");
 	}
 
-	if (@fate > 1) {
+	# an error that may not have arrived is told once more (XEP-0198)
+
+	if (@fate == 2 && $fate[0] eq $fate[1] && $self->{sm}
+		&& $pair->{way} eq 'xs')
+	{
+		$self->{stats}{'xs error told twice'}++;
+
+	} elsif (@fate > 1) {
 		$self->problem($pair, $i, "has several fates: @fate");
 	}
 
@@ -522,7 +542,8 @@ sub summary {
 
 sub others {
 	my ($self, $way, @fates) = @_;
-	my %known = map { ("$way $_" => 1) } @fates, 'uncertain, arrived';
+	my %known = map { ("$way $_" => 1) } @fates, 'uncertain, arrived',
+		'error told twice', 'error lost with its stream';
 	my $n = 0;
 
 	foreach my $key (grep { /^$way / } keys %{$self->{stats}}) {
@@ -587,6 +608,7 @@ sub connect_xmpp {
 	}
 
 	weaken($c->{traffic});
+	$c->{serials} = [$c->{serial}];
 	$c->begin();
 }
 
@@ -595,7 +617,7 @@ sub connect_xmpp {
 sub xmpp_up {
 	my ($self, $c) = @_;
 
-	$c->send(join '', splice @{$self->{replies}}) if @{$self->{replies}};
+	$c->stanzas(splice @{$self->{replies}}) if @{$self->{replies}};
 	$self->fill();
 }
 
@@ -604,7 +626,7 @@ sub xmpp_reply {
 	my $c = $self->{xmpp_out};
 
 	if ($c && $c->{up}) {
-		$c->send($xml);
+		$c->stanzas($xml);
 		return;
 	}
 
@@ -637,7 +659,7 @@ sub xmpp_message {
 
 	$self->start($c, $pair, $i);
 
-	$c->send("<message from='u$pair->{pair}\@x.test/res' to='$to' "
+	$c->stanzas("<message from='u$pair->{pair}\@x.test/res' to='$to' "
 		. "id='$id' type='chat'><body>$id</body></message>");
 }
 
@@ -661,7 +683,14 @@ sub ended {
 
 	# what was written before a stream ended in good order was read
 
-	$self->cut('xs', $c->{serial}) if !$c->{orderly} || $c->{broken};
+	if ($c->{sm_id} && !$c->{orderly}) {
+		$self->{resume} = { map { $_ => $c->{$_} }
+			qw/ sm_id copies acked serials / };
+
+	} elsif (!$c->{orderly} || $c->{broken}) {
+		$self->cut('xs', $_) foreach @{$c->{serials}};
+	}
+
 	Test::Nginx::Peers::after(0.02,
 		sub { $weak->connect_xmpp() if $weak });
 }
@@ -793,8 +822,109 @@ sub _ready {
 	my ($self) = @_;
 	$self->SUPER::_ready();
 	$self->{rest} = $self->{parser}->rest();
+
+	my $tr = $self->{traffic};
+	my $resume = delete $tr->{resume};
+
+	if ($resume) {
+		@$self{keys %$resume} = values %$resume;
+		push @{$self->{serials}}, $self->{serial};
+		$self->send("<resume xmlns='$SM' previd='$self->{sm_id}' "
+			. "h='0'/>");
+		return;
+	}
+
+	if ($tr->{sm}) {
+		@$self{qw/ copies acked /} = ([], 0);
+		$self->send("<enable xmlns='$SM' resume='true'/>");
+	}
+
 	$self->{up} = 1;
-	$self->{traffic}->xmpp_up($self);
+	$tr->xmpp_up($self);
+}
+
+# sends stanzas, and keeps them until they are acknowledged
+
+sub stanzas {
+	my ($self, @xml) = @_;
+
+	if ($self->{copies}) {
+		push @{$self->{copies}}, @xml;
+		push @xml, "<r xmlns='$SM'/>" if rand() < 0.1;
+	}
+
+	$self->send(join '', @xml);
+}
+
+# an element of XEP-0198
+
+sub sm {
+	my ($self, $name, $a) = @_;
+	my $tr = $self->{traffic} or return;
+
+	if ($self->{role} eq 'server') {
+
+		if ($name eq 'enable') {
+			my $id = 'id&' . $self->{serial};
+			$self->{session} = $tr->{sessions}{$id} = { h => 0 };
+			$id =~ s/&/&amp;/;
+			$self->send("<enabled xmlns='$SM' id='$id' "
+				. "resume='true' max='60'/>");
+
+		} elsif ($name eq 'resume') {
+			(my $id = $a->{previd}) =~ s/&amp;/&/;
+			$self->{session} = $tr->{sessions}{$id};
+			$tr->{stats}{'resumed by the gateway'}++;
+			$self->send($self->{session}
+				? "<resumed xmlns='$SM' previd='$a->{previd}' "
+				. "h='$self->{session}{h}'/>"
+				: "<failed xmlns='$SM'/>");
+
+		} elsif ($name eq 'r') {
+			$self->send("<a xmlns='$SM' "
+				. "h='$self->{session}{h}'/>");
+		}
+
+		return;
+	}
+
+	if ($name eq 'a' || $name eq 'resumed') {
+		my $n = $a->{h} - $self->{acked};
+
+		push @{$tr->{problems}}, "$n more acknowledged, of "
+			. @{$self->{copies}} if $n < 0
+			|| $n > @{$self->{copies}};
+
+		splice @{$self->{copies}}, 0, $n;
+		$self->{acked} = $a->{h};
+	}
+
+	if ($name eq 'resumed') {
+		$tr->{stats}{'resumed by the peer'}++;
+
+		$self->send(join '', @{$self->{copies}});
+		$self->{up} = 1;
+		$tr->xmpp_up($self);
+
+	} elsif ($name eq 'enabled') {
+		$self->{sm_id} = $a->{id};
+
+	} elsif ($name eq 'failed') {
+		my @copies = @{$self->{copies} || []};
+		delete @$self{qw/ sm_id copies /};
+
+		$tr->{stats}{'not resumed by the peer'}++;
+		$tr->cut('xs', $_) foreach splice @{$self->{serials}};
+		$self->{serials} = [$self->{serial}];
+
+		# the server's own answers go once more
+
+		unshift @{$tr->{replies}}, grep { !/ id='xs-/ } @copies;
+		@$self{qw/ copies acked /} = ([], 0);
+		$self->send("<enable xmlns='$SM' resume='true'/>");
+		$self->{up} = 1;
+		$tr->xmpp_up($self);
+	}
 }
 
 sub on_end {
@@ -821,7 +951,8 @@ sub on_input {
 	$self->{received} = $self->{unread} = '';
 	$self->{rest} .= $bytes;
 
-	while ($self->{rest} =~ /^\s*<(?:(message|iq|presence|stream:error)\b
+	while ($self->{rest} =~ /^\s*<(?:(message|iq|presence|stream:error
+			|enabled?|resumed?|failed|r|a)\b
 			([^>]*)>|\/stream:stream>)/x)
 	{
 		my $head = $+[0];
@@ -844,7 +975,14 @@ sub on_input {
 		substr($self->{rest}, 0, $end, '');
 
 		my %a = $attrs =~ /([\w:]+)=['"]([^'"]*)/g;
-		$self->stanza($name, \%a, $inner);
+
+		if ($name =~ /^(?:enable|resume|failed|[ra]$)/) {
+			$self->sm($name, \%a);
+
+		} else {
+			$self->{session}{h}++ if $self->{session};
+			$self->stanza($name, \%a, $inner);
+		}
 
 		return unless $self->{sock};
 	}
