@@ -24,6 +24,7 @@ use Test::Nginx::XMPP;
 # outcomes after which a message may have arrived all the same: nobody knows
 
 my $SM = 'urn:xmpp:sm:3';
+my $runs = 0;
 
 my %UNCERTAIN = map { $_ => 1 } qw/ 408 504 cut remote-server-timeout /;
 
@@ -48,6 +49,7 @@ sub new {
 		silence => 40,
 		sip_tls => 1,
 		g => $g,
+		run => ++$runs,
 		%args,
 		hooks => [],
 		settled => 0,
@@ -636,7 +638,7 @@ sub xmpp_reply {
 sub sip_message {
 	my ($self, $c, $pair, $i) = @_;
 
-	my $id = "sx-$pair->{pair}-$i";
+	my $id = "sx-$pair->{pair}-$i-$self->{run}";
 	my $to = ($pair->{unknown} ? 'nobody' : "u$pair->{pair}") . '@x.test';
 	my $transport = $self->{sip_tls} ? 'TLS' : 'TCP';
 
@@ -654,7 +656,7 @@ sub sip_message {
 sub xmpp_message {
 	my ($self, $c, $pair, $i) = @_;
 
-	my $id = "xs-$pair->{pair}-$i";
+	my $id = "xs-$pair->{pair}-$i-$self->{run}";
 	my $to = ($pair->{unknown} ? 'nobody' : "r$pair->{pair}") . '@s.test';
 
 	$self->start($c, $pair, $i);
@@ -759,7 +761,7 @@ sub message {
 		my $code = $1;
 
 		if ($code >= 200
-			&& $head =~ /^Call-ID: *sx-(\d+)-(\d+)\x0d$/mi)
+			&& $head =~ /^Call-ID: *sx-(\d+)-(\d+)-$tr->{run}\x0d$/mi)
 		{
 			$tr->fate($tr->{sx}[$1], $2, $code);
 		}
@@ -779,7 +781,11 @@ sub message {
 		return;
 	}
 
-	my ($pair, $i) = $body =~ /^xs-(\d+)-(\d+)$/;
+	my ($pair, $i, $run) = $body =~ /^xs-(\d+)-(\d+)-(\d+)$/;
+
+	# of a run before this one
+
+	return $self->answer($head, 200) if defined $run && $run != $tr->{run};
 
 	if (!defined $i || $to ne "r$pair") {
 		push @{$tr->{problems}}, "a MESSAGE to $to with \"$body\"";
@@ -1043,7 +1049,7 @@ sub stanza {
 		$inner =~ /<error[^>]*>\s*<([\w-]+)/;
 		my $condition = $1;
 
-		if ($a->{id} =~ /^xs-(\d+)-(\d+)$/) {
+		if ($a->{id} =~ /^xs-(\d+)-(\d+)-$tr->{run}$/) {
 			$tr->fate($tr->{xs}[$1], $2, $condition);
 		}
 
@@ -1056,7 +1062,10 @@ sub stanza {
 		return;
 	}
 
-	my ($pair, $i) = $inner =~ /<body[^>]*>sx-(\d+)-(\d+)<\/body>/;
+	my ($pair, $i, $run)
+		= $inner =~ /<body[^>]*>sx-(\d+)-(\d+)-(\d+)<\/body>/;
+
+	return if defined $run && $run != $tr->{run};
 
 	if (!defined $i || $a->{to} !~ /^u$pair@/) {
 		push @{$tr->{problems}}, "a message to $a->{to}: $inner";
