@@ -1015,10 +1015,13 @@ sub finish {
 	delete $self->{traffic};
 }
 
-# closes the stream in good order from our side
+# closes the stream in good order from our side, if it is up
 
 sub leave {
 	my ($self) = @_;
+
+	return unless defined $self->{rest};
+
 	$self->send('</stream:stream>') unless $self->{sent_end}++;
 	$self->{up} = 0 if $self->{role} eq 'client';
 }
