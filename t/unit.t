@@ -35,6 +35,7 @@ my %programs = (
 	sip_diff => [ qw/ sip_parse sip_field / ],
 	sip_parse => [ qw/ sip_parse sip_field hash sip_multipart / ],
 	text => [ qw/ text / ],
+	xmpp_xml => [ qw/ xmpp_xml xml / ],
 );
 
 # the other parser
@@ -76,7 +77,9 @@ $ENV{UBSAN_OPTIONS} = 'print_stacktrace=1';
 for my $name (sort keys %programs) {
 	my @files = ("$unit/$name.c", map {
 		/^ocs_/ ? "$sip/ocs/ngx_sip_$_.c"
-			: /^sip_/ ? "$sip/ngx_$_.c" : "$src/ngx_fed_$_.c"
+			: /^sip_/ ? "$sip/ngx_$_.c"
+			: /^xmpp_/ ? "$top/ngx_xmpp_sip_module/xmpp/ngx_$_.c"
+			: "$src/ngx_fed_$_.c"
 	} @{$programs{$name}});
 
 	my $binary = compile($name, "-g -O1 $sanitize", @files);

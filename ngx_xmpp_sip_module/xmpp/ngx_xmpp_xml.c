@@ -15,11 +15,13 @@
 #define NGX_XMPP_XML_ELEMENTS   512          /* kept of a stanza */
 #define NGX_XMPP_XML_NAMES      262144       /* octets, then a new parser */
 #define NGX_XMPP_XML_HEADER     4096
+#define NGX_XMPP_XML_AGAIN      16777216     /* octets looked at in vain */
 
 
 static ngx_int_t ngx_xmpp_xml_create(ngx_xmpp_xml_t *xml);
 static ngx_int_t ngx_xmpp_xml_renew(ngx_xmpp_xml_t *xml);
 static void ngx_xmpp_xml_fail(ngx_xmpp_xml_t *xml, const char *error);
+static void ngx_xmpp_xml_taken(ngx_xmpp_xml_t *xml);
 static const char *ngx_xmpp_xml_error(ngx_xmpp_xml_t *xml, u_char *p,
     size_t len);
 static void XMLCALL ngx_xmpp_xml_start_handler(void *data,
@@ -165,6 +167,8 @@ ngx_xmpp_xml_create(ngx_xmpp_xml_t *xml)
     xml->parser = parser;
     xml->fed = 0;
     xml->boundary = 0;
+    xml->taken = 0;
+    xml->again = 0;
 
 #if (NGX_FED_HAVE_XML_REPARSE)
 
@@ -258,6 +262,18 @@ ngx_xmpp_xml_parse(ngx_xmpp_xml_t *xml, u_char *p, size_t len)
             return NGX_ERROR;
         }
 
+        /*
+         * the parser looks at a tag from its start whenever more of it comes:
+         * a long one in pieces of an octet is there to keep a worker busy
+         */
+
+        xml->again += xml->fed - xml->taken;
+
+        if (xml->again > NGX_XMPP_XML_AGAIN) {
+            xml->error = "policy-violation";
+            return NGX_ERROR;
+        }
+
         return NGX_OK;
     }
 }
@@ -287,6 +303,16 @@ ngx_xmpp_xml_fail(ngx_xmpp_xml_t *xml, const char *error)
         xml->error = error;
         (void) XML_StopParser(xml->parser, XML_FALSE);
     }
+}
+
+
+/* Notes, from within a handler, how far the parser is. */
+
+static void
+ngx_xmpp_xml_taken(ngx_xmpp_xml_t *xml)
+{
+    xml->taken = XML_GetCurrentByteIndex(xml->parser)
+                 + XML_GetCurrentByteCount(xml->parser);
 }
 
 
@@ -320,6 +346,7 @@ ngx_xmpp_xml_renew(ngx_xmpp_xml_t *xml)
     xml->replay = 0;
     xml->fed = xml->header.len;
     xml->boundary = xml->fed;
+    xml->taken = xml->fed;
 
     return NGX_OK;
 }
@@ -378,6 +405,8 @@ ngx_xmpp_xml_start_handler(void *data, const XML_Char *name,
         return;
     }
 
+    ngx_xmpp_xml_taken(xml);
+
     xml->depth++;
 
     if (xml->depth > xml->max_depth) {
@@ -427,8 +456,7 @@ ngx_xmpp_xml_start_handler(void *data, const XML_Char *name,
             xml->ops->header(xml->data, el);
         }
 
-        xml->boundary = XML_GetCurrentByteIndex(xml->parser)
-                        + XML_GetCurrentByteCount(xml->parser);
+        xml->boundary = xml->taken;
 
         ngx_reset_pool(xml->pool);
         return;
@@ -466,6 +494,8 @@ ngx_xmpp_xml_end_handler(void *data, const XML_Char *name)
         return;
     }
 
+    ngx_xmpp_xml_taken(xml);
+
     xml->depth--;
 
     if (xml->depth == 0) {
@@ -479,8 +509,7 @@ ngx_xmpp_xml_end_handler(void *data, const XML_Char *name)
 
     el = xml->open[2];
 
-    boundary = XML_GetCurrentByteIndex(xml->parser)
-               + XML_GetCurrentByteCount(xml->parser);
+    boundary = xml->taken;
 
     size = (size_t) (boundary - xml->boundary);
 
@@ -493,6 +522,7 @@ ngx_xmpp_xml_end_handler(void *data, const XML_Char *name)
     }
 
     xml->elements = 0;
+    xml->again = 0;
 
     xml->ops->element(xml->data, el);
 
@@ -530,6 +560,8 @@ ngx_xmpp_xml_text_handler(void *data, const XML_Char *s, int len)
         return;
     }
 
+    ngx_xmpp_xml_taken(xml);
+
     if (xml->depth == 1) {
 
         for (i = 0; i < len; i++) {
@@ -539,8 +571,7 @@ ngx_xmpp_xml_text_handler(void *data, const XML_Char *s, int len)
             }
         }
 
-        xml->boundary = XML_GetCurrentByteIndex(xml->parser)
-                        + XML_GetCurrentByteCount(xml->parser);
+        xml->boundary = xml->taken;
         return;
     }
 

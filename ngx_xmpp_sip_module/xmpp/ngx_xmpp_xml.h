@@ -113,6 +113,9 @@ typedef struct {
     uint64_t                      fed;       /* to this parser, before the
                                                 octets being parsed */
     uint64_t                      boundary;  /* where the last stanza ended */
+    uint64_t                      taken;     /* where the last token ended */
+    uint64_t                      again;     /* octets, of the stanza, that
+                                                were looked at in vain */
     size_t                        names;     /* octets of uncommon names */
     ngx_str_t                     header;    /* to begin another parser with */
 

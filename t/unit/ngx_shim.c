@@ -201,6 +201,13 @@ ngx_strlow(u_char *dst, u_char *src, size_t n)
 
 
 ngx_int_t
+ngx_strcasecmp(u_char *s1, u_char *s2)
+{
+    return ngx_strncasecmp(s1, s2, ngx_strlen(s1) + 1);
+}
+
+
+ngx_int_t
 ngx_strncasecmp(u_char *s1, u_char *s2, size_t n)
 {
     ngx_uint_t  c1, c2;
