@@ -532,7 +532,7 @@ $x->pong($x->stanza(undef, 'iq'));
 is($sip->response_to($q[0])->code(), 202, 'merged - its response');
 $x->set(pings => 1);
 
-# our own request comes back: ARC-14
+# our own request comes back: ARC-14, SEC-03
 
 $m = x2s($g->message('loop'));
 is(send_sip(Via => ['SIP/2.0/TLS s.test;branch=z9hG4bKx', $m->header('Via')])

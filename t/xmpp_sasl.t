@@ -143,7 +143,7 @@ is(($x->{auths} || [])->[-1]->text(), encode_base64('s.test', ''),
 	'dialled - authzid');
 is(@{[$x->keys()]}, 0, 'dialled - no dialback');
 
-# nothing but EXTERNAL will do
+# nothing but EXTERNAL will do: SEC-21
 
 drop();
 $x->set(external_failure => 'not-authorized');
