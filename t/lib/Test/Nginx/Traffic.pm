@@ -278,9 +278,17 @@ sub stall {
 	my ($self, $seconds, @kinds) = @_;
 	my @all = map { $self->conns($_) } @kinds;
 
+	my $maim = grep { $_ eq 'xmpp_in' } @kinds;
+
+	# the gateway may have given up the stream by then, with all that was on it
+
 	$_->stall(1) foreach @all;
-	Test::Nginx::Peers::after($seconds,
-		sub { $_->stall(0) foreach @all; });
+	$self->maim() if $maim;
+
+	Test::Nginx::Peers::after($seconds, sub {
+		$_->stall(0) foreach @all;
+		$self->maim() if $maim;
+	});
 }
 
 # Sends what the windows have room for.
