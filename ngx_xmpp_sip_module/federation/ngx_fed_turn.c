@@ -125,15 +125,14 @@ ngx_fed_turn_free(ngx_fed_conf_t *fcf, ngx_fed_turn_t *turn)
 
 
 /*
- * Tells whether another process has a turn, one that was taken before ours if
- * own is not NULL.
+ * Tells whether there is another turn, one that was taken before ours if own is
+ * not NULL.
  */
 
 ngx_uint_t
 ngx_fed_turn_wait(ngx_fed_conf_t *fcf, ngx_fed_key_t *key, ngx_fed_turn_t *own)
 {
-    uint32_t            nonce;
-    ngx_uint_t          slot, found;
+    ngx_uint_t          found;
     ngx_fed_turn_t     *turn;
     ngx_fed_turns_t    *turns;
     ngx_rbtree_key_t    first;
@@ -146,7 +145,6 @@ ngx_fed_turn_wait(ngx_fed_conf_t *fcf, ngx_fed_key_t *key, ngx_fed_turn_t *own)
     }
 
     first = (ngx_rbtree_key_t) key->lo;
-    nonce = ngx_fed_zone_self(fcf, &slot);
     found = 0;
 
     ngx_fed_zone_lock(fcf);
@@ -172,7 +170,7 @@ ngx_fed_turn_wait(ngx_fed_conf_t *fcf, ngx_fed_key_t *key, ngx_fed_turn_t *own)
     while (turn && turn->node.key == first) {
 
         if (turn->hi == key->hi
-            && (turn->slot != slot || turn->nonce != nonce)
+            && turn != own
             && (own == NULL || turn->number < own->number)
             && ngx_fed_zone_alive(fcf, turn->slot, turn->nonce))
         {

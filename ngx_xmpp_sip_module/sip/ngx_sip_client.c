@@ -68,6 +68,10 @@ ngx_sip_client_exit(ngx_sip_ctx_t *ctx)
     if (ctx->held.timer_set) {
         ngx_del_timer(&ctx->held);
     }
+
+    if (ctx->held.posted) {
+        ngx_delete_posted_event(&ctx->held);
+    }
 }
 
 
@@ -257,7 +261,14 @@ ngx_sip_pair_get(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev)
 
     pair = ngx_sip_pair_find(ctx, &key);
 
-    if (pair) {
+    /*
+     * what comes on a link behind one that ended goes behind what came to other
+     * processes meanwhile
+     */
+
+    if (pair
+        && (pair->turn == NULL || (ev->link && ev->link->ending)))
+    {
         return pair;
     }
 
@@ -295,7 +306,7 @@ ngx_sip_pair_get(ngx_sip_ctx_t *ctx, ngx_fed_event_t *ev)
 }
 
 
-/* Looks whether it is the turn of pairs that another process has. */
+/* Looks whether it is the turn of pairs that are held. */
 
 static void
 ngx_sip_pair_held_handler(ngx_event_t *ev)
@@ -445,6 +456,10 @@ ngx_sip_pair_next(ngx_sip_ctx_t *ctx, ngx_sip_pair_t *pair)
 
         if (pair->turn) {
             ngx_fed_turn_end(ctx->conf, pair->turn);
+
+            if (!ngx_queue_empty(&ctx->held_pairs) && !ctx->held.posted) {
+                ngx_post_event(&ctx->held, &ngx_posted_events);
+            }
         }
 
         ngx_queue_remove(&pair->queue);

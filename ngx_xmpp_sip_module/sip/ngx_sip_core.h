@@ -148,7 +148,7 @@ struct ngx_sip_pair_s {
     ngx_queue_t                   hold;      /* of those that are held */
     ngx_fed_turn_t               *turn;      /* or NULL */
     unsigned                      advancing:1;
-    unsigned                      held:1;    /* another process has its turn */
+    unsigned                      held:1;    /* until it is its turn */
 };
 
 
