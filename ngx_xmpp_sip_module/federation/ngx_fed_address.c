@@ -1315,6 +1315,7 @@ ngx_fed_address_to_unicode(ngx_pool_t *pool, ngx_str_t *domain,
     }
 
     len = ngx_strlen(u);
+    size = 0;
 
     ret = (ngx_strcmp(a, buf) == 0)
           ? ngx_fed_precis_fold(fold, &size, (u_char *) u, len) : NGX_DECLINED;
