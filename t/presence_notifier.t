@@ -380,7 +380,7 @@ case('PB-22: the end of a dialog, the users watch each other', sub {
 	ok($hub->quiet(to => $u, for => 0.2), 'no unavailable');
 });
 
-case('PB-23, ARC-18: three dialogs, one request', sub {
+case('PB-23, ARC-18, SEC-04: three dialogs, one request', sub {
 	my ($u, $r, $w) = pair();
 	my @w = ($w, map { $hub->watcher($u, from => "sip:$r") } 1 .. 2);
 	$_->send_subscribe() for @w;
