@@ -481,11 +481,12 @@ ngx_fed_upgrade_leave(ngx_fed_conf_t *fcf)
     upgrade->leaving = 1;
     upgrade->entry->number = ngx_fed_zone_number(fcf, 0);
 
-    /* the last one that leaves writes again when it ends */
+    /*
+     * each one that leaves writes, as it can not tell whether it is the last
+     * worker: the cache manager process stays, too
+     */
 
-    if (ngx_fed_upgrade_locked(upgrade, NGX_FED_UPGRADE_WAITS)
-        && !ngx_fed_upgrade_locked(upgrade, NGX_FED_UPGRADE_STAYS))
-    {
+    if (ngx_fed_upgrade_locked(upgrade, NGX_FED_UPGRADE_WAITS)) {
         ngx_fed_state_exit(fcf);
     }
 
