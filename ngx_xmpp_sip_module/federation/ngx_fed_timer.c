@@ -111,7 +111,7 @@ ngx_fed_timers_handler(ngx_event_t *ev)
 
         if (left > 0) {
 
-            /* a handler may have added a timer, and so set the event too late */
+            /* the event is set too late if a handler added a timer */
 
             ngx_add_timer(ev, (ngx_msec_t) left);
             return;

@@ -278,7 +278,7 @@ ngx_fed_upgrade_entry(ngx_fed_conf_t *fcf, ngx_log_t *log)
 }
 
 
-/* Called in the master before it forks: the next binary is to find the table. */
+/* Called in the master before it forks: the next binary finds the table. */
 
 ngx_int_t
 ngx_fed_upgrade_init_module(ngx_cycle_t *cycle)

@@ -325,8 +325,8 @@ ngx_fed_zone_init(ngx_shm_zone_t *shm_zone, void *data)
 
 /*
  * The zone takes the place of one that served since this one was made, or did
- * so: what the state file says is to be in it.  Returns NGX_ERROR if that can not
- * be read.
+ * so: what the state file says is to be in it.  Returns NGX_ERROR if that can
+ * not be read.
  */
 
 ngx_int_t
@@ -1318,7 +1318,7 @@ ngx_fed_zone_stream_opened(ngx_fed_conf_t *fcf, ngx_str_t *remote,
 }
 
 
-/* Returns the level for what a zone that is full brings about, once a second. */
+/* Returns the level of what a full zone brings about, once in a second. */
 
 ngx_uint_t
 ngx_fed_zone_full_level(ngx_fed_conf_t *fcf, ngx_uint_t level)

@@ -492,7 +492,8 @@ ngx_xmpp_in_secured(ngx_fed_link_t *link)
 
 /*
  * What this process, or another one that ends with it, waits for may come on
- * the stream, and is void when that ends: a peer that is well answers within the time that it is given.
+ * the stream, and is void when that ends: a peer that is well answers within
+ * the time that it is given.
  */
 
 static void

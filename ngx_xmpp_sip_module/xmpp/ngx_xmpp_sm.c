@@ -15,7 +15,7 @@
 
 
 #define NGX_XMPP_SM_SUSPENDED  64        /* of a process */
-#define NGX_XMPP_SM_SENT       4096      /* stanzas without an acknowledgement */
+#define NGX_XMPP_SM_SENT       4096      /* stanzas, not acknowledged */
 
 
 /* a stanza of ours that was not acknowledged */
@@ -59,8 +59,8 @@ static ngx_int_t ngx_xmpp_sm_number(ngx_str_t *text, uint32_t *n);
 
 
 /*
- * Takes an element of XEP-0198 on an inbound stream: the peer sends stanzas, and
- * asks what became of them.
+ * Takes an element of XEP-0198 on an inbound stream: the peer sends stanzas,
+ * and asks what became of them.
  */
 
 void
@@ -117,7 +117,7 @@ ngx_xmpp_sm_enable(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
 
     may = (ngx_xmpp_equal(resume, "true") || ngx_xmpp_equal(resume, "1"));
 
-    /* what was proven by dialback would have to be proven for each pair again */
+    /* what dialback proved would have to be proven again */
 
     if (!may || stream->conf->stream_resume == 0 || !stream->sasl_done
         || stream->npairs != 1)

@@ -78,8 +78,8 @@ struct ngx_xmpp_s {
 
 
 /*
- * Stream management (XEP-0198) of a stream, which outlives its link.  Counts are
- * modulo 2^32.
+ * Stream management (XEP-0198) of a stream, which outlives its link.  Counts
+ * are modulo 2^32.
  */
 
 #define NGX_XMPP_SM_ID_LEN       32
