@@ -18,6 +18,7 @@ BEGIN { use FindBin; chdir($FindBin::Bin); }
 use lib 'lib';
 use Test::Nginx qw/:DEFAULT port/;
 use Test::Nginx::Gateway;
+use Test::Nginx::Host qw/slay/;
 use Test::Nginx::Presence;
 
 ###############################################################################
@@ -85,7 +86,7 @@ restored('stopped');
 # killed
 
 saved();
-slay();
+slay($t);
 start();
 restored('killed');
 
@@ -96,7 +97,7 @@ is($pending->notify(undef, 'active')->state(), 'active', 'late grant');
 
 # damaged: cut off, changed, something else
 
-slay();
+slay($t);
 
 my $good = $t->read_file('state/state');
 
@@ -115,7 +116,7 @@ ask('u1@x.test/b', 'r1@s.test');
 cmp_ok($w->notify_line('ID-a:open ID-b:open')->state_param('expires'), '<=',
 	86400, 'a day at most');
 $hub->forgive();
-slay();
+slay($t);
 
 
 my %bad = (
@@ -134,7 +135,7 @@ for my $name (sort keys %bad) {
 	ok((() = glob("$d/state/state.bad-*")) == 1, "$name - is kept");
 	$hub->settle();
 	pass("$name - messages cross");
-	slay();
+	slay($t);
 }
 
 $hub->forgive();
@@ -213,40 +214,6 @@ sub start {
 
 	$t->run();
 	$xmpp = $g->xmpp();
-}
-
-# kills all processes of nginx, as a power failure would
-
-sub slay {
-	my ($master) = $t->read_file('nginx.pid') =~ /(\d+)/;
-	my @all = ($master, children($master));
-
-	kill 'KILL', @all;
-	waitpid($t->{_child}, 0);
-	Test::Nginx::Peers::wait_until(sub { !grep { alive($_) } @all }, 5);
-	$t->{_started} = 0;
-	unlink("$d/nginx.pid");
-}
-
-sub alive {
-	my ($pid) = @_;
-	open my $f, '<', "/proc/$pid/stat" or return 0;
-	my $stat = <$f>;
-	return defined $stat && $stat !~ /^\d+ \(.*\) Z /s;
-}
-
-sub children {
-	my ($pid) = @_;
-	my @all;
-
-	for (glob('/proc/[0-9]*/stat')) {
-		open my $f, '<', $_ or next;
-		my $stat = <$f>;
-		push @all, $1 if defined $stat
-			&& $stat =~ /^(\d+) \(.*\) \S $pid /s;
-	}
-
-	return @all;
 }
 
 sub errors {

@@ -12,6 +12,8 @@ use strict;
 
 no warnings 'portable';		# addresses have 64 bits
 
+use Test::Nginx::Host qw//;
+
 ###############################################################################
 
 # Of the nginx of a Test::Nginx; zone is the size of the zone, in octets, which
@@ -25,27 +27,14 @@ sub new {
 
 sub master {
 	my ($self) = @_;
-	my $pid = $self->{t}->read_file('nginx.pid');
-	chomp $pid;
-	return $pid;
+	return Test::Nginx::Host::master($self->{t});
 }
 
 # The worker processes, also those that are about to end.
 
 sub workers {
 	my ($self) = @_;
-	my $m = $self->master();
-
-	return grep {
-		my $line = '';
-
-		if (open my $fh, '<', "/proc/$_/cmdline") {
-			local $/;
-			$line = <$fh> // '';
-		}
-
-		$line =~ /worker process/;
-	} split ' ', _slurp("/proc/$m/task/$m/children");
+	return Test::Nginx::Host::workers($self->master(), 1);
 }
 
 sub _slurp {
