@@ -74,16 +74,12 @@ ok((() = logged($t, qr/worker_connections are not enough/)), 'none left');
 cmp_ok($tr->{stats}{'sx 202'}, '>', 2000, 'SIP to XMPP');
 cmp_ok($tr->{stats}{'xs taken'}, '>', 2000, 'XMPP to SIP');
 
-my $after = Test::Nginx::Traffic->new($g, n => 500);
+my $after = $tr->afterwards();
 
-$tr->end();
-Test::Nginx::Peers::idle(0.5);
-$after->listen();
-is(join("\n", $after->run(timeout => 60)), '', 'afterwards');
+is(join("\n", @{$after->{problems}}), '', 'afterwards');
 is($after->others('sx', 202, 604) + $after->others('xs', 'taken',
 	'item-not-found'), 0, 'afterwards - fates');
 note($after->summary());
-$after->end();
 
 is((() = logged($t, qr/\[alert\](?!.*worker_connections are not enough)/)), 0,
 	'no other alerts');

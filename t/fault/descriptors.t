@@ -71,16 +71,12 @@ my $failed = $tr->others('sx', 202, 604, 'cut')
 	+ $tr->others('xs', 'taken', 'item-not-found', 'cut');
 cmp_ok($failed, '>', 0, 'errors to senders');
 
-my $after = Test::Nginx::Traffic->new($g, n => 500);
+my $after = $tr->afterwards();
 
-$tr->end();
-Test::Nginx::Peers::idle(0.5);
-$after->listen();
-is(join("\n", $after->run(timeout => 60)), '', 'afterwards');
+is(join("\n", @{$after->{problems}}), '', 'afterwards');
 is($after->others('sx', 202, 604) + $after->others('xs', 'taken',
 	'item-not-found'), 0, 'afterwards - fates');
 note($after->summary());
-$after->end();
 
 is((() = logged($t, qr/\[alert\](?!.*(?:Too many open files|failed \(24))/)), 0,
 	'no other alerts');

@@ -21,10 +21,7 @@ read_document(ngx_pool_t *pool, ngx_str_t *body, ngx_fed_address_t *entity,
     charset = fuzz_string("");
     lang = fuzz_string("");
 
-    entity->user = fuzz_string("romeo");
-    entity->domain = fuzz_string("s.test");
-    entity->resource = fuzz_string("");
-    entity->unicode = fuzz_string("");
+    presence_entity(entity);
 
     return ngx_sip_pidf_read(pool, body, &charset, &lang, entity, to);
 }

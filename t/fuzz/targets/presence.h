@@ -9,8 +9,21 @@
 
 
 #include "fuzz.h"
+#include "ngx_fed_address.h"
 #include "ngx_fed_presence.h"
 #include "ngx_fed_text.h"
+
+
+/* whose presence a document is read as */
+
+static inline void
+presence_entity(ngx_fed_address_t *entity)
+{
+    entity->user = fuzz_string("romeo");
+    entity->domain = fuzz_string("s.test");
+    entity->resource = fuzz_string("");
+    entity->unicode = fuzz_string("");
+}
 
 
 static inline void

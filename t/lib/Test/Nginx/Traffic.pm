@@ -213,6 +213,24 @@ sub end {
 	}
 }
 
+# Ends this run, and sends some messages more, to see whether all is well again.
+# Returns that run, which has ended, too.
+
+sub afterwards {
+	my ($self) = @_;
+
+	my $after = ref($self)->new($self->{g}, n => 500);
+
+	$self->end();
+	Test::Nginx::Peers::idle(0.5);
+
+	$after->listen();
+	$after->run(timeout => 60);
+	$after->end();
+
+	return $after;
+}
+
 # The connections of a kind that are there: sip_out and xmpp_out are into the
 # gateway, sip_in and xmpp_in are those that it made.
 
