@@ -430,6 +430,7 @@ static ngx_command_t  ngx_xmpp_sip_commands[] = {
                          &ngx_xmpp_sip_idle_states),
 
     ngx_xmpp_sip_msec("chatstates_interval", chatstates_interval),
+    ngx_xmpp_sip_msec("log_interval", log_interval),
 
     ngx_xmpp_sip_num("message_status", message_status,
                      ngx_xmpp_sip_message_statuses),
@@ -922,6 +923,7 @@ ngx_xmpp_sip_create_federation(ngx_conf_t *cf, ngx_str_t *name)
 
     fcf->confirm = NGX_CONF_UNSET_UINT;
     fcf->log_bodies = NGX_CONF_UNSET;
+    fcf->log_interval = NGX_CONF_UNSET_MSEC;
     fcf->private_addresses = NGX_CONF_UNSET;
     fcf->mask_recipients = NGX_CONF_UNSET;
     fcf->message_6xx = NGX_CONF_UNSET;
@@ -1138,6 +1140,7 @@ ngx_xmpp_sip_init_limits(ngx_fed_conf_t *fcf)
 {
     ngx_conf_init_uint_value(fcf->confirm, NGX_FED_CONFIRM_PING);
     ngx_conf_init_value(fcf->log_bodies, 0);
+    ngx_conf_init_msec_value(fcf->log_interval, 60000);
     ngx_conf_init_value(fcf->private_addresses, 0);
     ngx_conf_init_value(fcf->mask_recipients, 0);
     ngx_conf_init_value(fcf->mirror_chat, 0);
@@ -1924,6 +1927,7 @@ ngx_xmpp_sip_init_process(ngx_cycle_t *cycle)
 
         if (ngx_fed_zone_init_process(fcf[i], cycle) != NGX_OK
             || ngx_fed_upgrade_init_process(fcf[i], cycle) != NGX_OK
+            || ngx_fed_quiet_init_process(fcf[i]) != NGX_OK
             || ngx_fed_auto_init_process(fcf[i]) != NGX_OK
             || fcf[i]->xmpp->init_process(fcf[i]) != NGX_OK
             || fcf[i]->sip->init_process(fcf[i]) != NGX_OK)
@@ -2029,6 +2033,7 @@ ngx_xmpp_sip_exit_process(ngx_cycle_t *cycle)
         ngx_fed_auto_exit_process(fcf[i]);
         fcf[i]->xmpp->exit_process(fcf[i]);
         fcf[i]->sip->exit_process(fcf[i]);
+        ngx_fed_quiet_exit_process(fcf[i]);
 
         if (ngx_fed_zone_exit_process(fcf[i])) {
             ngx_fed_state_exit(fcf[i]);

@@ -62,10 +62,10 @@ my @good = (
 		. 'server=127.0.0.1:5061 server=127.0.0.2:5061 name=gw.s.test;')],
 	['all parameters of xmpp_domain', fed("$zone $home xmpp_domain x.test "
 		. 'server=127.0.0.1 tls=optional auth=dialback rate=20r/s '
-		. 'message_size=32k;')],
+		. 'user_rate=2r/s user_burst=50 message_size=32k;')],
 	['all parameters of sip_domain', fed("$zone sip_domain s.test home "
 		. 'server=127.0.0.1 tls=required dialect=simple name=a.test '
-		. 'name=b.test eku=any rate=1r/s message_size=8k;')],
+		. 'name=b.test eku=any rate=1r/s user_rate=1r/s message_size=8k;')],
 	['U-labels', fed("$zone $home xmpp_domain m\xc3\xbcnchen.test "
 		. 'server=127.0.0.1;')],
 	['server=srv with a resolver', fed("$zone $home xmpp_domain x.test "
@@ -103,7 +103,7 @@ my @good = (
 		. 'private_addresses on; mask_recipients on; message_6xx off; '
 		. 'mirror_chat on; message_status 200; unavailable_status 480; '
 		. 'chatstates auto; chatstates_idle paused; '
-		. 'chatstates_interval 1s; receipts on; '
+		. 'chatstates_interval 1s; receipts on; log_interval 10s; '
 		. 'sip_host gw.test:5071; dialback_secret s3cr3t;')],
 	(map { ["ocs $_", fed("$zone $certs sip_domain s.test home "
 		. "server=127.0.0.1 dialect=ocs; $_")] }
@@ -231,6 +231,16 @@ my @bad = (
 		qr/"dialect=foo": it must be/],
 	['rate=', fed("$zone $home xmpp_domain x.test rate=5;"),
 		qr/"rate=5": it must be a number followed by "r\/s"/],
+	['user_rate=', fed("$zone $home xmpp_domain x.test user_rate=5/s;"),
+		qr/"user_rate=5\/s": it must be a number followed by "r\/s"/],
+	['user_rate= twice', fed("$zone $home xmpp_domain x.test "
+		. 'user_rate=5r/s user_rate=5r/s;'), qr/"user_rate=5r\/s": is dup/],
+	['user_burst=', fed("$zone $home xmpp_domain x.test user_rate=5r/s "
+		. 'user_burst=0;'), qr/"user_burst=0": it must be a number from 1/],
+	['user_burst= alone', fed("$zone $home xmpp_domain x.test "
+		. 'user_burst=5;'), qr/"user_burst=" needs "user_rate=" in \S+:\d+/],
+	['log_interval', fed("$zone $home log_interval often;"),
+		qr/"log_interval" directive invalid value/],
 	['rate=0', fed("$zone $home xmpp_domain x.test rate=0r/s;"),
 		qr/"rate=0r\/s": it must be from 1r\/s/],
 	['message_size=', fed("$zone $home xmpp_domain x.test message_size=9;"),

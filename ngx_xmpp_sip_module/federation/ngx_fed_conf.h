@@ -14,6 +14,7 @@
 #include <ngx_stream.h>
 #include "ngx_fed_event.h"
 #include "ngx_fed_domain.h"
+#include "ngx_fed_quiet.h"
 #include "ngx_fed_zone.h"
 
 
@@ -111,6 +112,7 @@ struct ngx_fed_conf_s {
 
     ngx_uint_t                    confirm;
     ngx_flag_t                    log_bodies;
+    ngx_msec_t                    log_interval;        /* 0: each line */
     ngx_flag_t                    private_addresses;
     ngx_flag_t                    mask_recipients;     /* ERR-24 */
     ngx_flag_t                    message_6xx;   /* ERR-13; unset: as dialect */
@@ -204,8 +206,7 @@ struct ngx_fed_conf_s {
     void                         *sip_data;
     void                         *zone_data;
     void                         *auto_data;
-    time_t                        native_logged;
-    time_t                        full_logged;
+    ngx_fed_quiet_t              *quiet;
 };
 
 
