@@ -455,6 +455,8 @@ static ngx_command_t  ngx_xmpp_sip_commands[] = {
     ngx_xmpp_sip_size("sip_body_size", sip_body_size),
     ngx_xmpp_sip_size("output_size", output_size),
 
+    ngx_xmpp_sip_num("preauth_connections", preauth_connections,
+                     ngx_xmpp_sip_positive),
     ngx_xmpp_sip_num("xml_depth", xml_depth, ngx_xmpp_sip_depth),
     ngx_xmpp_sip_num("xml_attributes", xml_attributes, ngx_xmpp_sip_depth),
     ngx_xmpp_sip_num("sasl_attempts", sasl_attempts, ngx_xmpp_sip_attempts),
@@ -958,6 +960,7 @@ ngx_xmpp_sip_create_federation(ngx_conf_t *cf, ngx_str_t *name)
 
     fcf->stanza_size = NGX_CONF_UNSET_SIZE;
     fcf->preauth_size = NGX_CONF_UNSET_SIZE;
+    fcf->preauth_connections = NGX_CONF_UNSET_UINT;
     fcf->sip_header_size = NGX_CONF_UNSET_SIZE;
     fcf->sip_body_size = NGX_CONF_UNSET_SIZE;
     fcf->output_size = NGX_CONF_UNSET_SIZE;
@@ -1176,6 +1179,7 @@ ngx_xmpp_sip_init_limits(ngx_fed_conf_t *fcf)
 
     ngx_conf_init_size_value(fcf->stanza_size, 262144);
     ngx_conf_init_size_value(fcf->preauth_size, 16384);
+    ngx_conf_init_uint_value(fcf->preauth_connections, 0);
     ngx_conf_init_size_value(fcf->sip_header_size, 65536);
     ngx_conf_init_size_value(fcf->sip_body_size, 65536);
     ngx_conf_init_size_value(fcf->output_size, 1024 * 1024);
@@ -1924,6 +1928,13 @@ ngx_xmpp_sip_init_process(ngx_cycle_t *cycle)
 
         fcf[i]->cycle = cycle;
         fcf[i]->log = cycle->log;
+
+        ngx_fed_preauth_init(&fcf[i]->xmpp_preauth);
+        ngx_fed_preauth_init(&fcf[i]->sip_preauth);
+
+        if (fcf[i]->preauth_connections == 0) {
+            fcf[i]->preauth_connections = ngx_max(cycle->connection_n / 4, 1);
+        }
 
         if (ngx_fed_zone_init_process(fcf[i], cycle) != NGX_OK
             || ngx_fed_upgrade_init_process(fcf[i], cycle) != NGX_OK

@@ -124,6 +124,7 @@ my @good = (
 		. 'sip_idle_timeout 60s; sip_read_timeout 5s; '
 		. 'reconnect_delay 100ms 1s;')],
 	['limits', fed("$zone $home stanza_size 10000; preauth_size 4k; "
+		. 'preauth_connections 10; '
 		. 'sip_header_size 16k; sip_body_size 16k; output_size 64k; '
 		. 'xml_depth 16; xml_attributes 16; sasl_attempts 2; '
 		. 'stream_domains 2; domain_queue 10; pair_queue 10; '
@@ -239,6 +240,8 @@ my @bad = (
 		. 'user_burst=0;'), qr/"user_burst=0": it must be a number from 1/],
 	['user_burst= alone', fed("$zone $home xmpp_domain x.test "
 		. 'user_burst=5;'), qr/"user_burst=" needs "user_rate=" in \S+:\d+/],
+	['preauth_connections', fed("$zone $home preauth_connections 0;"),
+		qr/value must be between 1 and 1000000/],
 	['log_interval', fed("$zone $home log_interval often;"),
 		qr/"log_interval" directive invalid value/],
 	['rate=0', fed("$zone $home xmpp_domain x.test rate=0r/s;"),

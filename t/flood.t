@@ -27,7 +27,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(24);
+	->has_daemon('openssl')->plan(34);
 
 my $rates = 'rate=20r/s user_rate=5r/s';
 
@@ -50,6 +50,7 @@ EOF
         confirm write;
         log_interval 1h;
         domain_queue 2000;
+        preauth_connections 5;
 EOF
 
 $g->{ca}->issue('many', cn => 'many.test', dns => 'many.test');
@@ -154,6 +155,37 @@ is(scalar(grep { $_->code() == 403 } map { my $c = $_; map { $c->transact(
 	'MESSAGE', 'sip:u@x.test', from => "sip:never\@s.test", body => 'no') }
 	1 .. 5 } $conns[0]), 5, 'not permitted');
 
+# peers that do not authenticate: SEC-27
+
+my @idle = flood(40, sub { my $c = Test::Nginx::XMPP->connect(PeerAddr =>
+	'127.0.0.1:' . port(8270), from => 'x.test', to => 's.test');
+	$c->header() if $_[0] % 2; $c });
+
+cmp_ok(scalar(grep { !$_->closed() } @idle), '<=', 5 * $workers,
+	'XMPP streams - the oldest are closed');
+ok(!$idle[-1]->closed(), 'XMPP streams - the latest one stays');
+
+$xmpp->send($g->message('on', id => 'on', from => 'on@x.test/r'));
+ok(Test::Nginx::Peers::wait_until(sub { grep { $_->body() eq 'on' }
+	$s->seen() }), 'XMPP streams - one that is authenticated');
+
+my $other = $g->xmpp();
+ok($other && $other->ready(), 'XMPP streams - another one gets in');
+undef $other;
+
+my @mute = flood(40, sub { my $c = $g->sip(); $c->tls_up(); $c });
+
+cmp_ok(scalar(grep { !$_->closed() } @mute), '<=', 5 * $workers,
+	'SIP connections - the oldest are closed');
+ok(!$mute[-1]->closed(), 'SIP connections - the latest one stays');
+is($conns[0]->transact('MESSAGE', 'sip:u@x.test', from => 'sip:on@s.test',
+	body => 'on')->code(), 202, 'SIP connections - one that is authenticated');
+is($g->sip()->transact('MESSAGE', 'sip:u@x.test', from => 'sip:new@s.test',
+	body => 'new')->code(), 202, 'SIP connections - another one gets in');
+
+undef @idle;
+undef @mute;
+
 # a line of the log, and then how many there were: SEC-35
 
 undef @conns;
@@ -188,6 +220,11 @@ for (['rate', 'x.test', 'over a rate', qr/events of "\S+\@x\.test" are refused: 
 	is($n, $all, "$what of $domain - number");
 }
 
+my @preauth = Test::Nginx::Host::logged($t, qr/\[warn\].*connections that /
+	. qr/are not authenticated( is closed|, fed)/);
+cmp_ok(scalar @preauth, '>=', 1, 'unauthenticated - log');
+cmp_ok(scalar @preauth, '<=', 2 * $workers, 'unauthenticated - lines');
+
 is(Test::Nginx::Host::errors($t), '', 'no errors');
 
 ###############################################################################
@@ -217,6 +254,20 @@ sub x2s {
 	}, $timeout);
 
 	return %r;
+}
+
+# makes so many connections, and waits until some of them are closed
+
+sub flood {
+	my ($n, $sub) = @_;
+
+	my @c = map { $sub->($_) } 1 .. $n;
+
+	Test::Nginx::Peers::wait_until(sub {
+		return (grep { !$_->closed() } @c) <= 5 * $workers;
+	});
+
+	return @c;
 }
 
 sub counters {

@@ -44,6 +44,14 @@
 #define NGX_FED_OCS_OPEN          1
 
 
+/* accepted connections of a leg that prove nothing as yet */
+
+typedef struct {
+    ngx_queue_t                   queue;     /* the oldest first */
+    ngx_uint_t                    n;
+} ngx_fed_preauth_t;
+
+
 struct ngx_fed_conf_s {
     ngx_str_t                     name;
     u_char                       *file;
@@ -144,6 +152,7 @@ struct ngx_fed_conf_s {
 
     size_t                        stanza_size;
     size_t                        preauth_size;
+    ngx_uint_t                    preauth_connections; /* 0: by default */
     ngx_uint_t                    xml_depth;
     ngx_uint_t                    xml_attributes;
     size_t                        sip_header_size;
@@ -207,6 +216,8 @@ struct ngx_fed_conf_s {
     void                         *zone_data;
     void                         *auto_data;
     ngx_fed_quiet_t              *quiet;
+    ngx_fed_preauth_t             xmpp_preauth;
+    ngx_fed_preauth_t             sip_preauth;
 };
 
 

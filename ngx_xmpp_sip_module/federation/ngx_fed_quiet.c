@@ -132,7 +132,7 @@ ngx_fed_quiet_level(ngx_fed_conf_t *fcf, ngx_fed_quiet_e what, ngx_str_t *name,
     key.data = buf;
     key.len = 1;
 
-    if (name) {
+    if (name && name->len) {
         key.len += ngx_min(name->len, NGX_FED_QUIET_NAME);
         ngx_memcpy(buf + 1, name->data, key.len - 1);
     }

@@ -220,7 +220,8 @@ ngx_fed_rate_find(ngx_fed_rates_t *rates, ngx_rbtree_key_t key,
         rate = (ngx_fed_rate_t *) &node->color;
 
         if (rate->len == name->len
-            && ngx_memcmp(rate->name, name->data, name->len) == 0)
+            && (name->len == 0
+                || ngx_memcmp(rate->name, name->data, name->len) == 0))
         {
             ngx_queue_remove(&rate->queue);
             return rate;

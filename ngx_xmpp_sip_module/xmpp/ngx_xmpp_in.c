@@ -89,6 +89,8 @@ ngx_xmpp_accept(ngx_stream_session_t *s, ngx_fed_conf_t *fcf, ngx_ssl_t *ssl)
 
     ngx_fed_link_busy(link, 0);
 
+    ngx_fed_link_unproven(link, &fcf->xmpp_preauth);
+
     ngx_fed_link_start(link);
 
     return;
@@ -393,6 +395,7 @@ ngx_xmpp_in_forget(ngx_xmpp_stream_t *stream)
     if (stream->nproven) {
         ngx_fed_link_set_timeout(stream->link, stream->conf->handshake_timeout,
                                  ngx_xmpp_in_timeout, 0);
+        ngx_fed_link_unproven(stream->link, &stream->conf->xmpp_preauth);
     }
 
     ngx_xmpp_in_drop(stream, 0);
@@ -672,6 +675,8 @@ ngx_xmpp_pair_proven(ngx_xmpp_pair_t *pair, const char *how)
 
     pair->proven = 1;
     stream->nproven++;
+
+    ngx_fed_link_proven(stream->link);
 
     if (stream->link->peer.len == 0) {
         stream->link->peer = pair->remote;
