@@ -215,7 +215,8 @@ ngx_fed_roster_full(ngx_fed_event_t *ev)
 {
     ngx_uint_t  level;
 
-    level = ngx_fed_zone_full_level(ev->conf, NGX_LOG_WARN);
+    level = ngx_fed_quiet_level(ev->conf, NGX_FED_QUIET_FULL, NULL,
+                                NGX_LOG_WARN);
 
     ngx_log_error(level, ev->conf->log, 0,
                   "subscription of a user of \"%V\" to a user of \"%V\" is "
