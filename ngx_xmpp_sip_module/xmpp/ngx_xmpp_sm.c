@@ -182,6 +182,7 @@ ngx_xmpp_sm_resume(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
 static ngx_xmpp_sm_t *
 ngx_xmpp_sm_find(ngx_xmpp_stream_t *stream, ngx_str_t *id)
 {
+    ngx_uint_t          level;
     ngx_queue_t        *q;
     ngx_xmpp_t         *xmpp;
     ngx_xmpp_sm_t      *sm;
@@ -208,7 +209,10 @@ ngx_xmpp_sm_find(ngx_xmpp_stream_t *stream, ngx_str_t *id)
         if (!ngx_fed_str_equal(&sm->remote, &stream->remote)
             || !ngx_fed_str_equal(&sm->local, &stream->local))
         {
-            ngx_log_error(NGX_LOG_WARN, stream->link->log, 0,
+            level = ngx_fed_quiet_level(stream->conf, NGX_FED_QUIET_RESUME,
+                                        &stream->remote, NGX_LOG_WARN);
+
+            ngx_log_error(level, stream->link->log, 0,
                           "\"%V\" tried to resume an XMPP stream of \"%V\"",
                           &stream->remote, &sm->remote);
             return NULL;
