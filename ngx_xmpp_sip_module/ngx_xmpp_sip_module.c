@@ -419,6 +419,7 @@ static ngx_command_t  ngx_xmpp_sip_commands[] = {
     ngx_xmpp_sip_flag("message_6xx", message_6xx),
     ngx_xmpp_sip_flag("mirror_chat", mirror_chat),
     ngx_xmpp_sip_flag("stream_management", stream_management),
+    ngx_xmpp_sip_flag("stream_bidi", stream_bidi),
 
     ngx_xmpp_sip_flag("receipts", receipts),
 
@@ -931,6 +932,7 @@ ngx_xmpp_sip_create_federation(ngx_conf_t *cf, ngx_str_t *name)
     fcf->message_6xx = NGX_CONF_UNSET;
     fcf->mirror_chat = NGX_CONF_UNSET;
     fcf->stream_management = NGX_CONF_UNSET;
+    fcf->stream_bidi = NGX_CONF_UNSET;
     fcf->chatstates = NGX_CONF_UNSET_UINT;
     fcf->chatstates_idle = NGX_CONF_UNSET_UINT;
     fcf->chatstates_interval = NGX_CONF_UNSET_MSEC;
@@ -1148,6 +1150,7 @@ ngx_xmpp_sip_init_limits(ngx_fed_conf_t *fcf)
     ngx_conf_init_value(fcf->mask_recipients, 0);
     ngx_conf_init_value(fcf->mirror_chat, 0);
     ngx_conf_init_value(fcf->stream_management, 1);
+    ngx_conf_init_value(fcf->stream_bidi, 1);
     ngx_conf_init_msec_value(fcf->chatstates_interval, 10000);
     ngx_conf_init_value(fcf->receipts, 0);
     ngx_conf_init_uint_value(fcf->message_status, 202);

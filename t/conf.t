@@ -119,7 +119,7 @@ my @good = (
 	['times', fed("$zone $home connect_timeout 1s; handshake_timeout 1s; "
 		. 'dialback_timeout 1s; transaction_timeout 5s; '
 		. 'trying_timeout 1s; confirm_timeout 2s; close_timeout 1s; '
-		. 'stream_resume 0; stream_management off; '
+		. 'stream_resume 0; stream_management off; stream_bidi off; '
 		. 'xmpp_keepalive 60s; sip_keepalive 60s; xmpp_idle_timeout 60s; '
 		. 'sip_idle_timeout 60s; sip_read_timeout 5s; '
 		. 'reconnect_delay 100ms 1s;')],
@@ -331,6 +331,8 @@ my @bad = (
 		qr/"chatstates_interval" directive invalid value/],
 	['stream_management', fed("$zone $home stream_management maybe;"),
 		qr/invalid value "maybe" in "stream_management" directive/],
+	['stream_bidi', fed("$zone $home stream_bidi maybe;"),
+		qr/invalid value "maybe" in "stream_bidi" directive/],
 	['stream_resume', fed("$zone $home stream_resume soon;"),
 		qr/"stream_resume" directive invalid value/],
 	['receipts', fed("$zone $home receipts maybe;"),

@@ -126,6 +126,7 @@ struct ngx_fed_conf_s {
     ngx_flag_t                    message_6xx;   /* ERR-13; unset: as dialect */
     ngx_flag_t                    mirror_chat;         /* IM-35 */
     ngx_flag_t                    stream_management;   /* XEP-0198 */
+    ngx_flag_t                    stream_bidi;         /* XEP-0288 */
     ngx_uint_t                    chatstates;    /* unset: as the dialect */
     ngx_uint_t                    chatstates_idle;     /* the same */
     ngx_msec_t                    chatstates_interval;

@@ -28,6 +28,8 @@ static void ngx_xmpp_dialback_error(ngx_xmpp_stream_t *stream,
     ngx_str_t *remote, ngx_str_t *local, const char *condition);
 static ngx_xmpp_route_t *ngx_xmpp_dialback_route(ngx_xmpp_stream_t *stream,
     ngx_xmpp_element_t *el);
+static void ngx_xmpp_dialback_further(ngx_xmpp_stream_t *stream,
+    ngx_xmpp_element_t *el);
 static void ngx_xmpp_dialback_unsolicited(ngx_xmpp_stream_t *stream,
     ngx_xmpp_element_t *el);
 static ngx_str_t ngx_xmpp_dialback_trim(ngx_str_t *text);
@@ -135,6 +137,7 @@ ngx_xmpp_dialback_result(ngx_xmpp_stream_t *stream, ngx_str_t *remote,
 
     if (pair->proven) {
         ngx_xmpp_dialback_type(stream, remote, local, "valid");
+        ngx_xmpp_bidi_proven(pair);
         return;
     }
 
@@ -345,6 +348,11 @@ ngx_xmpp_dialback_out(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
 
     type = &el->attr[NGX_XMPP_TYPE];
 
+    if (type->data == NULL && stream->bidi) {
+        ngx_xmpp_dialback_further(stream, el);
+        return;
+    }
+
     route = ngx_xmpp_dialback_route(stream, el);
 
     if (route == NULL || type->data == NULL) {
@@ -387,6 +395,31 @@ ngx_xmpp_dialback_out(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
                   "%V", &stream->remote, &route->local, &text);
 
     ngx_xmpp_out_refused(route, NGX_FED_DIALBACK_ERROR, "dialback error");
+}
+
+
+/*
+ * On a bidirectional stream of ours the peer wants to prove yet another domain:
+ * it is told at once that it has to do so on a stream of its own.
+ */
+
+static void
+ngx_xmpp_dialback_further(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
+{
+    ngx_str_t    from, to;
+    ngx_pool_t  *pool;
+
+    pool = stream->xml.pool;
+
+    if (!ngx_xmpp_equal(&el->name, "result")
+        || ngx_xmpp_domain(pool, &el->attr[NGX_XMPP_FROM], &from) != NGX_OK
+        || ngx_xmpp_domain(pool, &el->attr[NGX_XMPP_TO], &to) != NGX_OK)
+    {
+        ngx_xmpp_dialback_unsolicited(stream, el);
+        return;
+    }
+
+    ngx_xmpp_dialback_error(stream, &from, &to, "feature-not-implemented");
 }
 
 
@@ -495,6 +528,7 @@ ngx_xmpp_dialback_verified(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
             ngx_xmpp_pair_proven(pair, "dialback");
             ngx_xmpp_dialback_type(inbound, &pair->remote, &pair->local,
                                    "valid");
+            ngx_xmpp_bidi_proven(pair);
 
         } else if (ngx_xmpp_equal(type, "invalid")) {
 

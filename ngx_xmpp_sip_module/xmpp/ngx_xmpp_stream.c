@@ -501,9 +501,7 @@ ngx_xmpp_stream_close(ngx_xmpp_stream_t *stream, const char *reason)
         return;
     }
 
-    if (stream->role == NGX_XMPP_OUTBOUND) {
-        ngx_xmpp_out_closing(stream);
-    }
+    ngx_xmpp_out_closing(stream);
 
     /* the peer goes on on another stream */
 
@@ -612,9 +610,7 @@ ngx_xmpp_stream_alive(ngx_xmpp_stream_t *stream)
 
     if (stream->expires && stream->expires <= ngx_time()) {
 
-        if (stream->role == NGX_XMPP_OUTBOUND) {
-            ngx_xmpp_out_closing(stream);
-        }
+        ngx_xmpp_out_closing(stream);
 
         /* RFC 6120, 4.9.3.16 */
 
@@ -627,9 +623,7 @@ ngx_xmpp_stream_alive(ngx_xmpp_stream_t *stream)
 
     if (idle >= fcf->xmpp_idle_timeout) {
 
-        if (stream->role == NGX_XMPP_INBOUND
-            || !ngx_xmpp_out_pending(stream))
-        {
+        if (!ngx_xmpp_out_pending(stream)) {
             ngx_xmpp_stream_close(stream, "idle");
             return;
         }
