@@ -503,7 +503,7 @@ ngx_fed_dial_forget(ngx_fed_dial_t *dial)
 static void
 ngx_fed_dial_judge(ngx_fed_dial_t *dial)
 {
-    ngx_uint_t              i, n[NGX_FED_DIAL_FOUND + 1];
+    ngx_uint_t              i, level, n[NGX_FED_DIAL_FOUND + 1];
     ngx_fed_dial_answer_e   answer;
 
     ngx_fed_dial_forget(dial);
@@ -549,7 +549,10 @@ ngx_fed_dial_judge(ngx_fed_dial_t *dial)
     }
 
     if (n[NGX_FED_DIAL_NONE] == dial->nqueries) {
-        ngx_log_error(NGX_LOG_ERR, &dial->log, 0,
+        level = ngx_fed_quiet_level(dial->conf, NGX_FED_QUIET_DNS, &dial->name,
+                                    NGX_LOG_ERR);
+
+        ngx_log_error(level, &dial->log, 0,
                       dial->domain->direct
                       ? "%V has no direct TLS service in DNS"
                       : "%V does not exist in DNS", &dial->name);
@@ -559,49 +562,50 @@ ngx_fed_dial_judge(ngx_fed_dial_t *dial)
 }
 
 
-/* Logs what is wrong with the answers. */
+/* Logs what is wrong with the answers; for one of two "." is not. */
 
 static void
 ngx_fed_dial_explain(ngx_fed_dial_t *dial, ngx_uint_t level)
 {
-    ngx_uint_t             i;
+    ngx_uint_t             i, counted;
     const ngx_str_t       *service;
     ngx_fed_dial_query_t  *query;
+
+    counted = 0;
 
     for (i = 0; i < dial->nqueries; i++) {
 
         query = &dial->queries[i];
         service = query->service;
 
-        switch (query->answer) {
+        if (query->answer == NGX_FED_DIAL_FOUND
+            || query->answer == NGX_FED_DIAL_NONE
+            || (query->answer == NGX_FED_DIAL_REFUSED && level == NGX_LOG_WARN))
+        {
+            continue;
+        }
 
-        case NGX_FED_DIAL_UNKNOWN:
+        if (!counted) {
+            level = ngx_fed_quiet_level(dial->conf, NGX_FED_QUIET_DNS,
+                                        &dial->name, level);
+            counted = 1;
+        }
+
+        if (query->answer == NGX_FED_DIAL_UNKNOWN) {
             ngx_log_error(level, &dial->log, 0,
                           "%V%s%V could not be resolved (%i: %s)",
                           service, service->len ? " of " : "", &dial->name,
                           query->state, ngx_resolver_strerror(query->state));
-            break;
 
-        case NGX_FED_DIAL_DEAD:
+        } else if (query->answer == NGX_FED_DIAL_REFUSED) {
+            ngx_log_error(level, &dial->log, 0,
+                          "%V says by DNS that it has no %V service",
+                          &dial->name, service);
+
+        } else {
             ngx_log_error(level, &dial->log, 0,
                           "no target of the SRV records %V of %V has an "
                           "address", service, &dial->name);
-            break;
-
-        case NGX_FED_DIAL_REFUSED:
-
-            /* for one of two services it is nothing to wonder at */
-
-            if (level == NGX_LOG_ERR) {
-                ngx_log_error(level, &dial->log, 0,
-                              "%V says by DNS that it has no %V service",
-                              &dial->name, service);
-            }
-
-            break;
-
-        default:
-            break;
         }
     }
 }
@@ -752,6 +756,7 @@ ngx_fed_dial_try(ngx_fed_dial_t *dial, ngx_addr_t *addr)
     ngx_int_t               rc;
     ngx_log_t              *log;
     ngx_pool_t             *pool;
+    ngx_uint_t              level;
     ngx_connection_t       *c;
     ngx_peer_connection_t  *pc;
 
@@ -776,7 +781,10 @@ ngx_fed_dial_try(ngx_fed_dial_t *dial, ngx_addr_t *addr)
     if (dial->domain->servers == NULL && !dial->conf->private_addresses
         && ngx_fed_dial_private(addr->sockaddr))
     {
-        ngx_log_error(NGX_LOG_ERR, &dial->log, 0,
+        level = ngx_fed_quiet_level(dial->conf, NGX_FED_QUIET_PRIVATE,
+                                    &dial->name, NGX_LOG_ERR);
+
+        ngx_log_error(level, &dial->log, 0,
                       "DNS has a private address for %V, which is not "
                       "connected to unless \"private_addresses\" is on",
                       &dial->name);

@@ -251,6 +251,9 @@ ngx_xmpp_in_trust(ngx_xmpp_stream_t *stream)
     level = (stream->domain->auth == NGX_FED_AUTH_EXTERNAL) ? NGX_LOG_WARN
                                                             : NGX_LOG_INFO;
 
+    level = ngx_fed_quiet_level(stream->conf, NGX_FED_QUIET_CERTIFICATE,
+                                &stream->remote, level);
+
     ngx_log_error(level, stream->link->log, 0,
                   "certificate does not prove XMPP domain \"%V\": %V",
                   &stream->remote, &problem);

@@ -260,6 +260,7 @@ void
 ngx_xmpp_out_stanza(ngx_xmpp_t *xmpp, ngx_str_t *local, ngx_str_t *remote,
     ngx_str_t *stanza)
 {
+    ngx_uint_t         level;
     ngx_fed_conf_t    *fcf;
     ngx_xmpp_item_t   *item;
     ngx_xmpp_route_t  *route;
@@ -285,7 +286,10 @@ ngx_xmpp_out_stanza(ngx_xmpp_t *xmpp, ngx_str_t *local, ngx_str_t *remote,
     }
 
     if (route->remote->nwaiting >= fcf->domain_queue) {
-        ngx_log_error(NGX_LOG_WARN, xmpp->log, 0,
+        level = ngx_fed_quiet_level(fcf, NGX_FED_QUIET_DROP, remote,
+                                    NGX_LOG_WARN);
+
+        ngx_log_error(level, xmpp->log, 0,
                       "stanza for XMPP domain \"%V\" dropped: too many wait",
                       remote);
         return;
@@ -1517,7 +1521,7 @@ ngx_xmpp_out_quit(ngx_fed_link_t *link)
 static void
 ngx_xmpp_out_closed(ngx_fed_link_t *link)
 {
-    ngx_uint_t          suspended;
+    ngx_uint_t          level, suspended;
     ngx_queue_t        *q;
     ngx_xmpp_route_t   *route;
     ngx_xmpp_stream_t  *stream;
@@ -1542,7 +1546,10 @@ ngx_xmpp_out_closed(ngx_fed_link_t *link)
                       suspended ? ", it is to be resumed" : "");
 
     } else if (!stream->final || stream->result != NGX_FED_PENDING) {
-        ngx_log_error(NGX_LOG_ERR, link->log, 0,
+        level = ngx_fed_quiet_level(stream->conf, NGX_FED_QUIET_STREAM,
+                                    &stream->remote, NGX_LOG_ERR);
+
+        ngx_log_error(level, link->log, 0,
                       "XMPP stream to \"%V\" failed: %s",
                       &stream->remote, stream->reason);
     }
