@@ -128,7 +128,7 @@ my $g = Test::Nginx::Gateway->new($t, xmpp => 'auth=external',
     }
 EOF
 	federation => "private_addresses on; reconnect_delay 1ms 1ms;\n"
-	. "handshake_timeout 3s;\n"
+	. "handshake_timeout 3s; log_interval 0;\n"
 	. join('', map { "xmpp_domain $_;\n" } @names)
 	. <<'EOF');
         xmpp_domain off.test      tls=off auth=dialback;
