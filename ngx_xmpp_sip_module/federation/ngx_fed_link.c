@@ -590,9 +590,8 @@ ngx_fed_link_flush(ngx_fed_link_t *link)
 
 /*
  * Begins TLS, as the client or as the server, once what was written before is
- * sent; ops->secured() tells of its success.  A failure closes the link.  The
- * certificate of the peer is asked for, and taken whatever it is: what it
- * proves is for ops->secured() to find out.
+ * sent; ops->secured() tells of its success.  A failure closes the link.  What
+ * the peer's certificate proves is for ops->secured() to find out.
  */
 
 void
@@ -651,12 +650,14 @@ ngx_fed_link_handshake(ngx_fed_link_t *link)
             return;
         }
 
-    } else {
-        SSL_set_verify(sc, SSL_VERIFY_PEER, ngx_fed_link_verify);
-        SSL_set1_verify_cert_store(sc,
-                         SSL_CTX_get_cert_store(link->conf->verify_ssl->ctx));
-        SSL_set_verify_depth(sc, (int) link->conf->verify_depth);
-        SSL_set_purpose(sc, X509_PURPOSE_ANY);
+        if (link->alpn.len
+            && SSL_set_alpn_protos(sc, link->alpn.data, link->alpn.len) != 0)
+        {
+            ngx_ssl_error(NGX_LOG_ERR, c->log, 0,
+                          "SSL_set_alpn_protos() failed");
+            ngx_fed_link_close(link, "TLS failed");
+            return;
+        }
     }
 
     link->log->action = "SSL handshaking";

@@ -62,6 +62,8 @@ struct ngx_fed_link_s {
 
     ngx_ssl_t                    *ssl;       /* of the handshake to begin */
     ngx_str_t                     sni;
+    ngx_str_t                     alpn;      /* offered, as RFC 7301, 3.1 has
+                                                it; set by the leg; or empty */
 
     const char                   *reason;    /* why it closes, for logs */
     ngx_str_t                     peer;      /* domain, for logs; or empty */

@@ -46,12 +46,27 @@ static const char  *ngx_fed_quiet_names[] = {
     "events that policy refuses",
     "events to a domain of the sender's own side",
     "what the zone has no room for",
+    "IM sessions that there is no room for",
     "connections that are not authenticated",
-    "peers that do not prove who they are",
-    "what a peer said in the name of another one",
-    "messages that bounced after they were accepted",
+    "plaintext ahead of TLS",
+    "certificates that do not prove a domain",
+    "SASL that failed",
+    "dialback that was refused",
+    "dialback keys of somebody else",
+    "dialback that nobody asked for",
+    "XMPP streams of somebody else",
+    "XMPP streams that failed",
+    "XMPP stream errors received",
+    "senders for whom the peer may not speak",
+    "answers that were ignored",
+    "documents that were ignored",
     "stanzas that were dropped",
-    "requests without a good answer"
+    "messages that bounced after they were accepted",
+    "requests that were not answered",
+    "SUBSCRIBE that failed",
+    "INVITE that failed",
+    "names that DNS does not lead anywhere",
+    "names that DNS leads inside"
 };
 
 
@@ -142,6 +157,14 @@ ngx_fed_quiet_level(ngx_fed_conf_t *fcf, ngx_fed_quiet_e what, ngx_str_t *name,
 
         entry = (ngx_fed_quiet_entry_t *)
                     ngx_str_rbtree_lookup(&quiet->tree, &key, hash);
+
+        if (entry && level < entry->level) {
+
+            /* it is worse than what was logged */
+
+            entry->level = level;
+            return level;
+        }
 
         if (entry) {
             entry->n++;

@@ -46,8 +46,8 @@ static const ngx_fed_link_ops_t  ngx_xmpp_in_link = {
 
 
 /*
- * Takes an accepted connection.  ssl is what STARTTLS is done with, or NULL
- * without a certificate.
+ * Takes an accepted connection, on which TLS may be up already (XEP-0368).  ssl
+ * is what STARTTLS is done with, or NULL without a certificate.
  */
 
 void
@@ -79,6 +79,7 @@ ngx_xmpp_accept(ngx_stream_session_t *s, ngx_fed_conf_t *fcf, ngx_ssl_t *ssl)
     }
 
     stream->link = link;
+    stream->direct = link->secure;
 
     ngx_fed_link_set_timeout(link, fcf->handshake_timeout, ngx_xmpp_in_timeout,
                              0);
@@ -249,6 +250,9 @@ ngx_xmpp_in_trust(ngx_xmpp_stream_t *stream)
 
     level = (stream->domain->auth == NGX_FED_AUTH_EXTERNAL) ? NGX_LOG_WARN
                                                             : NGX_LOG_INFO;
+
+    level = ngx_fed_quiet_level(stream->conf, NGX_FED_QUIET_CERTIFICATE,
+                                &stream->remote, level);
 
     ngx_log_error(level, stream->link->log, 0,
                   "certificate does not prove XMPP domain \"%V\": %V",
@@ -697,7 +701,7 @@ ngx_xmpp_pair_proven(ngx_xmpp_pair_t *pair, const char *how)
                   "inbound XMPP stream is up: from \"%V\" to \"%V\", "
                   "proven by %s, %s",
                   &pair->remote, &pair->local, how,
-                  stream->link->secure ? "TLS" : "no TLS");
+                  ngx_xmpp_stream_tls(stream));
 
     if (stream->nproven == 1) {
         stream->last = ngx_current_msec;

@@ -93,6 +93,12 @@ static const ngx_str_t  ngx_xmpp_out_services[] = {
 };
 
 
+static const ngx_str_t  ngx_xmpp_out_direct[] = {
+    ngx_string("xmpps-server"),
+    ngx_null_string
+};
+
+
 /*
  * Sends the message of an event, its chat state or receipt, or its request to
  * see a user's presence, or queues it until there is a stream.
@@ -254,6 +260,7 @@ void
 ngx_xmpp_out_stanza(ngx_xmpp_t *xmpp, ngx_str_t *local, ngx_str_t *remote,
     ngx_str_t *stanza)
 {
+    ngx_uint_t         level;
     ngx_fed_conf_t    *fcf;
     ngx_xmpp_item_t   *item;
     ngx_xmpp_route_t  *route;
@@ -279,7 +286,10 @@ ngx_xmpp_out_stanza(ngx_xmpp_t *xmpp, ngx_str_t *local, ngx_str_t *remote,
     }
 
     if (route->remote->nwaiting >= fcf->domain_queue) {
-        ngx_log_error(NGX_LOG_WARN, xmpp->log, 0,
+        level = ngx_fed_quiet_level(fcf, NGX_FED_QUIET_DROP, remote,
+                                    NGX_LOG_WARN);
+
+        ngx_log_error(level, xmpp->log, 0,
                       "stanza for XMPP domain \"%V\" dropped: too many wait",
                       remote);
         return;
@@ -577,8 +587,18 @@ ngx_xmpp_out_create(ngx_xmpp_t *xmpp, ngx_xmpp_role_e role, ngx_str_t *local,
 
     stream->dial = dial;
 
-    dial->services = ngx_xmpp_out_services;
-    dial->port = NGX_XMPP_OUT_PORT;
+    if (domain->direct) {
+        dial->services = ngx_xmpp_out_direct;
+
+    } else {
+        dial->services = ngx_xmpp_out_services;
+        dial->port = NGX_XMPP_OUT_PORT;
+
+        if (domain->tls != NGX_FED_TLS_OFF) {
+            dial->secure = ngx_xmpp_out_direct;
+        }
+    }
+
     dial->data = stream;
     dial->handler = ngx_xmpp_out_dialled;
 
@@ -724,9 +744,20 @@ ngx_xmpp_out_begin(ngx_xmpp_stream_t *stream, ngx_connection_t *c)
     stream->gone = 0;
     stream->sm_offered = 0;
     stream->resuming = 0;
+    stream->direct = stream->dial->direct;
 
     ngx_fed_link_set_timeout(link, stream->conf->handshake_timeout,
                              ngx_xmpp_out_timeout, 0);
+
+    if (stream->direct) {
+        ngx_str_set(&link->alpn, NGX_XMPP_ALPN);
+
+        stream->state = NGX_XMPP_TLS;
+
+        ngx_fed_link_secure(link, stream->conf->xmpp_ssl, 1, &stream->remote);
+
+        return NGX_OK;
+    }
 
     (void) ngx_xmpp_stream_header(stream);
 
@@ -1187,7 +1218,7 @@ ngx_xmpp_out_ready(ngx_xmpp_route_t *route, const char *how)
                   "outbound XMPP stream is up: from \"%V\" to \"%V\", "
                   "proven by %s, %s%s%s",
                   &route->local, &remote->sn.str, how,
-                  stream->link->secure ? "TLS" : "no TLS",
+                  ngx_xmpp_stream_tls(stream),
                   stream->trusted ? ", peer's certificate is good" : "",
                   stream->bidi ? ", both ways" : "");
 
@@ -1490,7 +1521,7 @@ ngx_xmpp_out_quit(ngx_fed_link_t *link)
 static void
 ngx_xmpp_out_closed(ngx_fed_link_t *link)
 {
-    ngx_uint_t          suspended;
+    ngx_uint_t          level, suspended;
     ngx_queue_t        *q;
     ngx_xmpp_route_t   *route;
     ngx_xmpp_stream_t  *stream;
@@ -1515,7 +1546,10 @@ ngx_xmpp_out_closed(ngx_fed_link_t *link)
                       suspended ? ", it is to be resumed" : "");
 
     } else if (!stream->final || stream->result != NGX_FED_PENDING) {
-        ngx_log_error(NGX_LOG_ERR, link->log, 0,
+        level = ngx_fed_quiet_level(stream->conf, NGX_FED_QUIET_STREAM,
+                                    &stream->remote, NGX_LOG_ERR);
+
+        ngx_log_error(level, link->log, 0,
                       "XMPP stream to \"%V\" failed: %s",
                       &stream->remote, stream->reason);
     }

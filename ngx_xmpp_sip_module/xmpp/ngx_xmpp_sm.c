@@ -232,6 +232,7 @@ ngx_xmpp_sm_resume_sent(ngx_xmpp_sm_t *sm, ngx_xmpp_element_t *el)
 static ngx_xmpp_sm_t *
 ngx_xmpp_sm_find(ngx_xmpp_stream_t *stream, ngx_str_t *id)
 {
+    ngx_uint_t          level;
     ngx_queue_t        *q;
     ngx_xmpp_t         *xmpp;
     ngx_xmpp_sm_t      *sm;
@@ -258,7 +259,10 @@ ngx_xmpp_sm_find(ngx_xmpp_stream_t *stream, ngx_str_t *id)
         if (!ngx_fed_str_equal(&sm->remote, &stream->remote)
             || !ngx_fed_str_equal(&sm->local, &stream->local))
         {
-            ngx_log_error(NGX_LOG_WARN, stream->link->log, 0,
+            level = ngx_fed_quiet_level(stream->conf, NGX_FED_QUIET_RESUME,
+                                        &stream->remote, NGX_LOG_WARN);
+
+            ngx_log_error(level, stream->link->log, 0,
                           "\"%V\" tried to resume an XMPP stream of \"%V\"",
                           &stream->remote, &sm->remote);
             return NULL;

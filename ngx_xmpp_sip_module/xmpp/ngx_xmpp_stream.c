@@ -202,6 +202,7 @@ static void
 ngx_xmpp_stream_starttls(ngx_xmpp_stream_t *stream)
 {
     ngx_buf_t       *b;
+    ngx_uint_t       level;
     ngx_fed_link_t  *link;
 
     link = stream->link;
@@ -210,7 +211,10 @@ ngx_xmpp_stream_starttls(ngx_xmpp_stream_t *stream)
     stream->starttls = 0;
 
     if (b->pos < b->last) {
-        ngx_log_error(NGX_LOG_WARN, link->log, 0,
+        level = ngx_fed_quiet_level(stream->conf, NGX_FED_QUIET_PLAINTEXT,
+                                    NULL, NGX_LOG_WARN);
+
+        ngx_log_error(level, link->log, 0,
                       "XMPP peer sent plaintext ahead of its TLS handshake");
         ngx_fed_link_close(link, "plaintext ahead of TLS");
         return;
@@ -227,6 +231,19 @@ ngx_xmpp_stream_starttls(ngx_xmpp_stream_t *stream)
     ngx_xmpp_xml_done(&stream->xml);
 
     ngx_fed_link_secure(link, stream->ssl, 0, NULL);
+}
+
+
+/* Says for logs how the stream is secured. */
+
+const char *
+ngx_xmpp_stream_tls(ngx_xmpp_stream_t *stream)
+{
+    if (!stream->link->secure) {
+        return "no TLS";
+    }
+
+    return stream->direct ? "direct TLS" : "TLS";
 }
 
 
@@ -557,6 +574,7 @@ ngx_xmpp_stream_received_error(ngx_xmpp_stream_t *stream,
 {
     u_char               buf[2][NGX_XMPP_LOG_TEXT];
     ngx_str_t            name, text;
+    ngx_uint_t           level;
     ngx_xmpp_element_t  *child, *info;
 
     ngx_str_set(condition, "undefined-condition");
@@ -581,7 +599,10 @@ ngx_xmpp_stream_received_error(ngx_xmpp_stream_t *stream,
 
     name = ngx_fed_text_log(buf[1], NGX_XMPP_LOG_TEXT, condition);
 
-    ngx_log_error(NGX_LOG_ERR, stream->link->log, 0,
+    level = ngx_fed_quiet_level(stream->conf, NGX_FED_QUIET_STREAM_ERROR,
+                                &stream->remote, NGX_LOG_ERR);
+
+    ngx_log_error(level, stream->link->log, 0,
                   "XMPP stream error %V received%s%V%s", &name,
                   text.len ? ": \"" : "", &text, text.len ? "\"" : "");
 }

@@ -236,6 +236,7 @@ struct ngx_xmpp_stream_s {
     unsigned                      sasl_failed:1;
     unsigned                      trusted:1;    /* certificate proves remote */
     unsigned                      dialback:1;   /* the peer offers it */
+    unsigned                      direct:1;     /* TLS without STARTTLS */
     unsigned                      bidi:1;       /* XEP-0288 */
     unsigned                      ready:1;      /* something may be sent */
     unsigned                      final:1;      /* no other address is tried */
@@ -335,6 +336,7 @@ void ngx_xmpp_stream_input(ngx_fed_link_t *link);
 ngx_int_t ngx_xmpp_stream_header(ngx_xmpp_stream_t *stream);
 const char *ngx_xmpp_stream_check(ngx_xmpp_stream_t *stream,
     ngx_xmpp_element_t *root);
+const char *ngx_xmpp_stream_tls(ngx_xmpp_stream_t *stream);
 ngx_int_t ngx_xmpp_stream_id(ngx_xmpp_stream_t *stream);
 void ngx_xmpp_stream_error(ngx_xmpp_stream_t *stream, const char *condition,
     const char *reason);
