@@ -419,6 +419,7 @@ static ngx_command_t  ngx_xmpp_sip_commands[] = {
     ngx_xmpp_sip_flag("message_6xx", message_6xx),
     ngx_xmpp_sip_flag("mirror_chat", mirror_chat),
     ngx_xmpp_sip_flag("stream_management", stream_management),
+    ngx_xmpp_sip_flag("stream_bidi", stream_bidi),
 
     ngx_xmpp_sip_flag("receipts", receipts),
 
@@ -430,6 +431,7 @@ static ngx_command_t  ngx_xmpp_sip_commands[] = {
                          &ngx_xmpp_sip_idle_states),
 
     ngx_xmpp_sip_msec("chatstates_interval", chatstates_interval),
+    ngx_xmpp_sip_msec("log_interval", log_interval),
 
     ngx_xmpp_sip_num("message_status", message_status,
                      ngx_xmpp_sip_message_statuses),
@@ -454,6 +456,8 @@ static ngx_command_t  ngx_xmpp_sip_commands[] = {
     ngx_xmpp_sip_size("sip_body_size", sip_body_size),
     ngx_xmpp_sip_size("output_size", output_size),
 
+    ngx_xmpp_sip_num("preauth_connections", preauth_connections,
+                     ngx_xmpp_sip_positive),
     ngx_xmpp_sip_num("xml_depth", xml_depth, ngx_xmpp_sip_depth),
     ngx_xmpp_sip_num("xml_attributes", xml_attributes, ngx_xmpp_sip_depth),
     ngx_xmpp_sip_num("sasl_attempts", sasl_attempts, ngx_xmpp_sip_attempts),
@@ -922,11 +926,13 @@ ngx_xmpp_sip_create_federation(ngx_conf_t *cf, ngx_str_t *name)
 
     fcf->confirm = NGX_CONF_UNSET_UINT;
     fcf->log_bodies = NGX_CONF_UNSET;
+    fcf->log_interval = NGX_CONF_UNSET_MSEC;
     fcf->private_addresses = NGX_CONF_UNSET;
     fcf->mask_recipients = NGX_CONF_UNSET;
     fcf->message_6xx = NGX_CONF_UNSET;
     fcf->mirror_chat = NGX_CONF_UNSET;
     fcf->stream_management = NGX_CONF_UNSET;
+    fcf->stream_bidi = NGX_CONF_UNSET;
     fcf->chatstates = NGX_CONF_UNSET_UINT;
     fcf->chatstates_idle = NGX_CONF_UNSET_UINT;
     fcf->chatstates_interval = NGX_CONF_UNSET_MSEC;
@@ -956,6 +962,7 @@ ngx_xmpp_sip_create_federation(ngx_conf_t *cf, ngx_str_t *name)
 
     fcf->stanza_size = NGX_CONF_UNSET_SIZE;
     fcf->preauth_size = NGX_CONF_UNSET_SIZE;
+    fcf->preauth_connections = NGX_CONF_UNSET_UINT;
     fcf->sip_header_size = NGX_CONF_UNSET_SIZE;
     fcf->sip_body_size = NGX_CONF_UNSET_SIZE;
     fcf->output_size = NGX_CONF_UNSET_SIZE;
@@ -1138,10 +1145,12 @@ ngx_xmpp_sip_init_limits(ngx_fed_conf_t *fcf)
 {
     ngx_conf_init_uint_value(fcf->confirm, NGX_FED_CONFIRM_PING);
     ngx_conf_init_value(fcf->log_bodies, 0);
+    ngx_conf_init_msec_value(fcf->log_interval, 60000);
     ngx_conf_init_value(fcf->private_addresses, 0);
     ngx_conf_init_value(fcf->mask_recipients, 0);
     ngx_conf_init_value(fcf->mirror_chat, 0);
     ngx_conf_init_value(fcf->stream_management, 1);
+    ngx_conf_init_value(fcf->stream_bidi, 1);
     ngx_conf_init_msec_value(fcf->chatstates_interval, 10000);
     ngx_conf_init_value(fcf->receipts, 0);
     ngx_conf_init_uint_value(fcf->message_status, 202);
@@ -1173,6 +1182,7 @@ ngx_xmpp_sip_init_limits(ngx_fed_conf_t *fcf)
 
     ngx_conf_init_size_value(fcf->stanza_size, 262144);
     ngx_conf_init_size_value(fcf->preauth_size, 16384);
+    ngx_conf_init_uint_value(fcf->preauth_connections, 0);
     ngx_conf_init_size_value(fcf->sip_header_size, 65536);
     ngx_conf_init_size_value(fcf->sip_body_size, 65536);
     ngx_conf_init_size_value(fcf->output_size, 1024 * 1024);
@@ -1922,8 +1932,16 @@ ngx_xmpp_sip_init_process(ngx_cycle_t *cycle)
         fcf[i]->cycle = cycle;
         fcf[i]->log = cycle->log;
 
+        ngx_fed_preauth_init(&fcf[i]->xmpp_preauth);
+        ngx_fed_preauth_init(&fcf[i]->sip_preauth);
+
+        if (fcf[i]->preauth_connections == 0) {
+            fcf[i]->preauth_connections = ngx_max(cycle->connection_n / 4, 1);
+        }
+
         if (ngx_fed_zone_init_process(fcf[i], cycle) != NGX_OK
             || ngx_fed_upgrade_init_process(fcf[i], cycle) != NGX_OK
+            || ngx_fed_quiet_init_process(fcf[i]) != NGX_OK
             || ngx_fed_auto_init_process(fcf[i]) != NGX_OK
             || fcf[i]->xmpp->init_process(fcf[i]) != NGX_OK
             || fcf[i]->sip->init_process(fcf[i]) != NGX_OK)
@@ -2029,6 +2047,7 @@ ngx_xmpp_sip_exit_process(ngx_cycle_t *cycle)
         ngx_fed_auto_exit_process(fcf[i]);
         fcf[i]->xmpp->exit_process(fcf[i]);
         fcf[i]->sip->exit_process(fcf[i]);
+        ngx_fed_quiet_exit_process(fcf[i]);
 
         if (ngx_fed_zone_exit_process(fcf[i])) {
             ngx_fed_state_exit(fcf[i]);

@@ -62,10 +62,10 @@ my @good = (
 		. 'server=127.0.0.1:5061 server=127.0.0.2:5061 name=gw.s.test;')],
 	['all parameters of xmpp_domain', fed("$zone $home xmpp_domain x.test "
 		. 'server=127.0.0.1 tls=optional auth=dialback rate=20r/s '
-		. 'message_size=32k;')],
+		. 'user_rate=2r/s user_burst=50 message_size=32k;')],
 	['all parameters of sip_domain', fed("$zone sip_domain s.test home "
 		. 'server=127.0.0.1 tls=required dialect=simple name=a.test '
-		. 'name=b.test eku=any rate=1r/s message_size=8k;')],
+		. 'name=b.test eku=any rate=1r/s user_rate=1r/s message_size=8k;')],
 	['U-labels', fed("$zone $home xmpp_domain m\xc3\xbcnchen.test "
 		. 'server=127.0.0.1;')],
 	['server=srv with a resolver', fed("$zone $home xmpp_domain x.test "
@@ -103,7 +103,7 @@ my @good = (
 		. 'private_addresses on; mask_recipients on; message_6xx off; '
 		. 'mirror_chat on; message_status 200; unavailable_status 480; '
 		. 'chatstates auto; chatstates_idle paused; '
-		. 'chatstates_interval 1s; receipts on; '
+		. 'chatstates_interval 1s; receipts on; log_interval 10s; '
 		. 'sip_host gw.test:5071; dialback_secret s3cr3t;')],
 	(map { ["ocs $_", fed("$zone $certs sip_domain s.test home "
 		. "server=127.0.0.1 dialect=ocs; $_")] }
@@ -119,11 +119,12 @@ my @good = (
 	['times', fed("$zone $home connect_timeout 1s; handshake_timeout 1s; "
 		. 'dialback_timeout 1s; transaction_timeout 5s; '
 		. 'trying_timeout 1s; confirm_timeout 2s; close_timeout 1s; '
-		. 'stream_resume 0; stream_management off; '
+		. 'stream_resume 0; stream_management off; stream_bidi off; '
 		. 'xmpp_keepalive 60s; sip_keepalive 60s; xmpp_idle_timeout 60s; '
 		. 'sip_idle_timeout 60s; sip_read_timeout 5s; '
 		. 'reconnect_delay 100ms 1s;')],
 	['limits', fed("$zone $home stanza_size 10000; preauth_size 4k; "
+		. 'preauth_connections 10; '
 		. 'sip_header_size 16k; sip_body_size 16k; output_size 64k; '
 		. 'xml_depth 16; xml_attributes 16; sasl_attempts 2; '
 		. 'stream_domains 2; domain_queue 10; pair_queue 10; '
@@ -231,6 +232,18 @@ my @bad = (
 		qr/"dialect=foo": it must be/],
 	['rate=', fed("$zone $home xmpp_domain x.test rate=5;"),
 		qr/"rate=5": it must be a number followed by "r\/s"/],
+	['user_rate=', fed("$zone $home xmpp_domain x.test user_rate=5/s;"),
+		qr/"user_rate=5\/s": it must be a number followed by "r\/s"/],
+	['user_rate= twice', fed("$zone $home xmpp_domain x.test "
+		. 'user_rate=5r/s user_rate=5r/s;'), qr/"user_rate=5r\/s": is dup/],
+	['user_burst=', fed("$zone $home xmpp_domain x.test user_rate=5r/s "
+		. 'user_burst=0;'), qr/"user_burst=0": it must be a number from 1/],
+	['user_burst= alone', fed("$zone $home xmpp_domain x.test "
+		. 'user_burst=5;'), qr/"user_burst=" needs "user_rate=" in \S+:\d+/],
+	['preauth_connections', fed("$zone $home preauth_connections 0;"),
+		qr/value must be between 1 and 1000000/],
+	['log_interval', fed("$zone $home log_interval often;"),
+		qr/"log_interval" directive invalid value/],
 	['rate=0', fed("$zone $home xmpp_domain x.test rate=0r/s;"),
 		qr/"rate=0r\/s": it must be from 1r\/s/],
 	['message_size=', fed("$zone $home xmpp_domain x.test message_size=9;"),
@@ -318,6 +331,8 @@ my @bad = (
 		qr/"chatstates_interval" directive invalid value/],
 	['stream_management', fed("$zone $home stream_management maybe;"),
 		qr/invalid value "maybe" in "stream_management" directive/],
+	['stream_bidi', fed("$zone $home stream_bidi maybe;"),
+		qr/invalid value "maybe" in "stream_bidi" directive/],
 	['stream_resume', fed("$zone $home stream_resume soon;"),
 		qr/"stream_resume" directive invalid value/],
 	['receipts', fed("$zone $home receipts maybe;"),

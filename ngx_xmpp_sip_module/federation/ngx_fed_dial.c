@@ -211,6 +211,7 @@ static ngx_fed_outcome_e
 ngx_fed_dial_resolved(ngx_fed_dial_t *dial, ngx_resolver_ctx_t *ctx)
 {
     ngx_int_t                 rc;
+    ngx_uint_t                level;
     const ngx_str_t          *service;
     ngx_resolver_srv_name_t  *srv;
 
@@ -224,7 +225,10 @@ ngx_fed_dial_resolved(ngx_fed_dial_t *dial, ngx_resolver_ctx_t *ctx)
     }
 
     if (ctx->state != NGX_OK && ctx->state != NGX_RESOLVE_NXDOMAIN) {
-        ngx_log_error(NGX_LOG_ERR, &dial->log, 0,
+        level = ngx_fed_quiet_level(dial->conf, NGX_FED_QUIET_DNS, &dial->name,
+                                    NGX_LOG_ERR);
+
+        ngx_log_error(level, &dial->log, 0,
                       "%V%s%V could not be resolved (%i: %s)",
                       service, service->len ? " of " : "", &dial->name,
                       ctx->state, ngx_resolver_strerror(ctx->state));
@@ -257,7 +261,10 @@ ngx_fed_dial_resolved(ngx_fed_dial_t *dial, ngx_resolver_ctx_t *ctx)
         return NGX_FED_PENDING;
     }
 
-    ngx_log_error(NGX_LOG_ERR, &dial->log, 0,
+    level = ngx_fed_quiet_level(dial->conf, NGX_FED_QUIET_DNS, &dial->name,
+                                NGX_LOG_ERR);
+
+    ngx_log_error(level, &dial->log, 0,
                   "%V does not exist in DNS", &dial->name);
 
     return NGX_FED_NO_DOMAIN;
@@ -365,6 +372,7 @@ ngx_fed_dial_try(ngx_fed_dial_t *dial, ngx_addr_t *addr)
     ngx_int_t               rc;
     ngx_log_t              *log;
     ngx_pool_t             *pool;
+    ngx_uint_t              level;
     ngx_connection_t       *c;
     ngx_peer_connection_t  *pc;
 
@@ -389,7 +397,10 @@ ngx_fed_dial_try(ngx_fed_dial_t *dial, ngx_addr_t *addr)
     if (dial->domain->servers == NULL && !dial->conf->private_addresses
         && ngx_fed_dial_private(addr->sockaddr))
     {
-        ngx_log_error(NGX_LOG_ERR, &dial->log, 0,
+        level = ngx_fed_quiet_level(dial->conf, NGX_FED_QUIET_PRIVATE,
+                                    &dial->name, NGX_LOG_ERR);
+
+        ngx_log_error(level, &dial->log, 0,
                       "DNS has a private address for %V, which is not "
                       "connected to unless \"private_addresses\" is on",
                       &dial->name);

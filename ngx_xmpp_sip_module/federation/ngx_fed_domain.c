@@ -13,6 +13,7 @@
 
 #define NGX_FED_DOMAIN_SIZE      65536           /* message_size= */
 #define NGX_FED_DOMAIN_SIZE_SRV  1300            /* RFC 3428, 8 */
+#define NGX_FED_DOMAIN_RATE_MAX  1000000
 
 
 typedef char *(*ngx_fed_domain_set_pt)(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
@@ -52,6 +53,11 @@ static char *ngx_fed_domain_message_size(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
     ngx_fed_domain_t *domain, ngx_str_t *value);
 static char *ngx_fed_domain_rate(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
     ngx_fed_domain_t *domain, ngx_str_t *value);
+static char *ngx_fed_domain_user_rate(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
+    ngx_fed_domain_t *domain, ngx_str_t *value);
+static char *ngx_fed_domain_user_burst(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
+    ngx_fed_domain_t *domain, ngx_str_t *value);
+static char *ngx_fed_domain_set_rate(ngx_str_t *value, ngx_uint_t *field);
 static char *ngx_fed_domain_eku(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
     ngx_fed_domain_t *domain, ngx_str_t *value);
 static char *ngx_fed_domain_prefer(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
@@ -89,6 +95,12 @@ static ngx_fed_domain_param_t  ngx_fed_domain_parameters[] = {
       NGX_FED_DOMAIN_XMPP|NGX_FED_DOMAIN_SIP },
 
     { ngx_string("rate="), ngx_fed_domain_rate,
+      NGX_FED_DOMAIN_XMPP|NGX_FED_DOMAIN_SIP },
+
+    { ngx_string("user_rate="), ngx_fed_domain_user_rate,
+      NGX_FED_DOMAIN_XMPP|NGX_FED_DOMAIN_SIP },
+
+    { ngx_string("user_burst="), ngx_fed_domain_user_burst,
       NGX_FED_DOMAIN_XMPP|NGX_FED_DOMAIN_SIP },
 
     { ngx_string("eku="), ngx_fed_domain_eku,
@@ -628,9 +640,24 @@ static char *
 ngx_fed_domain_rate(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
     ngx_fed_domain_t *domain, ngx_str_t *value)
 {
+    return ngx_fed_domain_set_rate(value, &domain->rate);
+}
+
+
+static char *
+ngx_fed_domain_user_rate(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
+    ngx_fed_domain_t *domain, ngx_str_t *value)
+{
+    return ngx_fed_domain_set_rate(value, &domain->user_rate);
+}
+
+
+static char *
+ngx_fed_domain_set_rate(ngx_str_t *value, ngx_uint_t *field)
+{
     ngx_int_t  rate;
 
-    if (domain->rate) {
+    if (*field) {
         return "is duplicate";
     }
 
@@ -642,11 +669,33 @@ ngx_fed_domain_rate(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
 
     rate = ngx_atoi(value->data, value->len - 3);
 
-    if (rate <= 0 || rate > 1000000) {
+    if (rate <= 0 || rate > NGX_FED_DOMAIN_RATE_MAX) {
         return "it must be from 1r/s to 1000000r/s";
     }
 
-    domain->rate = rate * 1000;
+    *field = rate * 1000;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_fed_domain_user_burst(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
+    ngx_fed_domain_t *domain, ngx_str_t *value)
+{
+    ngx_int_t  burst;
+
+    if (domain->user_burst) {
+        return "is duplicate";
+    }
+
+    burst = ngx_atoi(value->data, value->len);
+
+    if (burst <= 0 || burst > NGX_FED_DOMAIN_RATE_MAX) {
+        return "it must be a number from 1 to 1000000";
+    }
+
+    domain->user_burst = burst * 1000;
 
     return NGX_CONF_OK;
 }
@@ -756,6 +805,19 @@ ngx_fed_domain_finish(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
                            "\"dialect=ocs\" needs TLS, which \"tls=off\" "
                            "forbids");
         return NGX_CONF_ERROR;
+    }
+
+    if (domain->user_burst && domain->user_rate == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"user_burst=\" needs \"user_rate=\"");
+        return NGX_CONF_ERROR;
+    }
+
+    if (domain->user_burst == 0) {
+
+        /* a second's worth, as of the domain */
+
+        domain->user_burst = domain->user_rate;
     }
 
     ngx_conf_init_uint_value(domain->tls, NGX_FED_TLS_REQUIRED);

@@ -48,6 +48,8 @@ struct ngx_fed_domain_s {
     ngx_uint_t                    dialect;
     size_t                        message_size;   /* octets */
     ngx_uint_t                    rate;           /* 1000 * events/s, 0: off */
+    ngx_uint_t                    user_rate;      /* the same */
+    ngx_uint_t                    user_burst;     /* 1000 * events */
 
     /* set by the SIP leg when a process begins */
 

@@ -782,6 +782,78 @@ ngx_fed_link_busy(ngx_fed_link_t *link, ngx_uint_t busy)
 }
 
 
+void
+ngx_fed_preauth_init(ngx_fed_preauth_t *preauth)
+{
+    ngx_queue_init(&preauth->queue);
+    preauth->n = 0;
+}
+
+
+/*
+ * The link, which was accepted, proves nothing as yet: if there are too many of
+ * those, the oldest one is closed, at once and without another word, as it
+ * takes room until it is gone.
+ */
+
+void
+ngx_fed_link_unproven(ngx_fed_link_t *link, ngx_fed_preauth_t *preauth)
+{
+    ngx_uint_t       level;
+    ngx_queue_t     *q;
+    ngx_fed_conf_t  *fcf;
+    ngx_fed_link_t  *old;
+
+    if (link->closed || link->unproven) {
+        return;
+    }
+
+    fcf = link->conf;
+
+    if (preauth->n >= fcf->preauth_connections) {
+
+        q = ngx_queue_head(&preauth->queue);
+        old = ngx_queue_data(q, ngx_fed_link_t, preauth);
+
+        level = ngx_fed_quiet_level(fcf, NGX_FED_QUIET_PREAUTH, NULL,
+                                    NGX_LOG_WARN);
+
+        ngx_log_error(level, old->log, 0,
+                      "the oldest of %ui connections that are not "
+                      "authenticated is closed: see \"preauth_connections\", "
+                      "and \"limit_conn\" against a single address",
+                      preauth->n);
+
+        ngx_fed_link_proven(old);
+
+        if (old->lingering) {
+            ngx_fed_link_end(old);
+
+        } else {
+            ngx_fed_link_close(old, "too many are not authenticated");
+        }
+    }
+
+    link->unproven = preauth;
+
+    ngx_queue_insert_tail(&preauth->queue, &link->preauth);
+    preauth->n++;
+}
+
+
+/* The link is one of those no more. */
+
+void
+ngx_fed_link_proven(ngx_fed_link_t *link)
+{
+    if (link->unproven) {
+        ngx_queue_remove(&link->preauth);
+        link->unproven->n--;
+        link->unproven = NULL;
+    }
+}
+
+
 /*
  * Closes the link once its output is sent, as TLS and TCP want it: with
  * close_notify, and without cutting off what the peer has yet to read.
@@ -1033,6 +1105,8 @@ static void
 ngx_fed_link_cleanup(void *data)
 {
     ngx_fed_link_t  *link = data;
+
+    ngx_fed_link_proven(link);
 
     if (link->in->start) {
         ngx_free(link->in->start);

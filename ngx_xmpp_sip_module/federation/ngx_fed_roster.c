@@ -215,7 +215,8 @@ ngx_fed_roster_full(ngx_fed_event_t *ev)
 {
     ngx_uint_t  level;
 
-    level = ngx_fed_zone_full_level(ev->conf, NGX_LOG_WARN);
+    level = ngx_fed_quiet_level(ev->conf, NGX_FED_QUIET_FULL, NULL,
+                                NGX_LOG_WARN);
 
     ngx_log_error(level, ev->conf->log, 0,
                   "subscription of a user of \"%V\" to a user of \"%V\" is "
@@ -898,7 +899,7 @@ ngx_fed_roster_idle(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
 void
 ngx_fed_roster_unheard(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
 {
-    ngx_uint_t           waits;
+    ngx_uint_t           waits, level;
     ngx_fed_watch_t     *watch;
     ngx_fed_outcome_t    outcome;
     ngx_fed_snapshot_t   old;
@@ -926,7 +927,10 @@ ngx_fed_roster_unheard(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
 
     ngx_fed_zone_unlock(fcf);
 
-    ngx_log_error(NGX_LOG_WARN, fcf->log, 0,
+    level = ngx_fed_quiet_level(fcf, NGX_FED_QUIET_SILENCE,
+                                &pair->presentity->domain, NGX_LOG_WARN);
+
+    ngx_log_error(level, fcf->log, 0,
                   "no NOTIFY came for a subscription to a user of \"%V\"",
                   &pair->presentity->domain);
 
