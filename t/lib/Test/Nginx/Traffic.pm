@@ -280,6 +280,29 @@ sub break {
 	}
 }
 
+# Asks for TLS to be negotiated anew, as server or client; it is OpenSSL that
+# ends a connection on which this is refused.  Returns those that asked.
+
+sub renegotiate {
+	my ($self, @kinds) = @_;
+	my @all = grep { $_->{tls} } map { $self->conns($_) } @kinds;
+
+	foreach my $c (@all) {
+		$self->maim() if $c->isa('Test::Nginx::Traffic::XMPP')
+			&& $c->{role} eq 'server';
+
+		my $ssl = $c->{sock}->_get_ssl_object();
+
+		# what a server asks is sent now, be there traffic or not
+
+		Net::SSLeay::renegotiate($ssl);
+		Net::SSLeay::do_handshake($ssl) if $c->{role} eq 'server';
+		$c->{broken} = 1;
+	}
+
+	return @all;
+}
+
 # A server is gone for some seconds, with all its connections.
 
 sub restart {
