@@ -640,6 +640,12 @@ ngx_fed_link_handshake(ngx_fed_link_t *link)
 
     if (link->client) {
 
+#ifdef SSL_OP_NO_RENEGOTIATION
+        /* nginx sets it for servers only: RFC 6120, 5.3.5 */
+
+        SSL_set_options(sc, SSL_OP_NO_RENEGOTIATION);
+#endif
+
         if (link->sni.len
             && SSL_set_tlsext_host_name(sc, (char *) link->sni.data) == 0)
         {
