@@ -1922,6 +1922,8 @@ ngx_xmpp_sip_init_process(ngx_cycle_t *cycle)
         fcf[i]->cycle = cycle;
         fcf[i]->log = cycle->log;
 
+        ngx_fed_link_init_process(fcf[i]);
+
         if (ngx_fed_zone_init_process(fcf[i], cycle) != NGX_OK
             || ngx_fed_upgrade_init_process(fcf[i], cycle) != NGX_OK
             || ngx_fed_auto_init_process(fcf[i]) != NGX_OK

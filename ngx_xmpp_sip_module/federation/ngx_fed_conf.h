@@ -204,6 +204,8 @@ struct ngx_fed_conf_s {
     void                         *sip_data;
     void                         *zone_data;
     void                         *auto_data;
+    ngx_queue_t                   turns;     /* of links that wait for one */
+    ngx_event_t                   turn;
     time_t                        native_logged;
     time_t                        full_logged;
 };
