@@ -37,7 +37,8 @@ endif
 OPT += $(WARNINGS)
 
 
-.PHONY: all help module static test test-matrix fuzz soak bench demo install clean
+.PHONY: all help module static test test-matrix fuzz soak bench demo \
+	install clean
 
 all: module
 

@@ -51,6 +51,11 @@ static char *ngx_xmpp_sip_merge_xmpp(ngx_conf_t *cf,
     ngx_xmpp_sip_srv_conf_t *conf);
 static char *ngx_xmpp_sip_merge_sip(ngx_conf_t *cf,
     ngx_xmpp_sip_srv_conf_t *conf);
+static char *ngx_xmpp_sip_merge_alpn(ngx_conf_t *cf,
+    ngx_xmpp_sip_srv_conf_t *conf);
+static int ngx_xmpp_sip_alpn_select(ngx_ssl_conn_t *ssl_conn,
+    const unsigned char **out, unsigned char *outlen, const unsigned char *in,
+    unsigned int inlen, void *arg);
 static ngx_uint_t ngx_xmpp_sip_listens_ssl(ngx_conf_t *cf);
 
 static char *ngx_xmpp_sip_federation(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -419,6 +424,7 @@ static ngx_command_t  ngx_xmpp_sip_commands[] = {
     ngx_xmpp_sip_flag("message_6xx", message_6xx),
     ngx_xmpp_sip_flag("mirror_chat", mirror_chat),
     ngx_xmpp_sip_flag("stream_management", stream_management),
+    ngx_xmpp_sip_flag("stream_bidi", stream_bidi),
 
     ngx_xmpp_sip_flag("receipts", receipts),
 
@@ -430,6 +436,7 @@ static ngx_command_t  ngx_xmpp_sip_commands[] = {
                          &ngx_xmpp_sip_idle_states),
 
     ngx_xmpp_sip_msec("chatstates_interval", chatstates_interval),
+    ngx_xmpp_sip_msec("log_interval", log_interval),
 
     ngx_xmpp_sip_num("message_status", message_status,
                      ngx_xmpp_sip_message_statuses),
@@ -454,6 +461,8 @@ static ngx_command_t  ngx_xmpp_sip_commands[] = {
     ngx_xmpp_sip_size("sip_body_size", sip_body_size),
     ngx_xmpp_sip_size("output_size", output_size),
 
+    ngx_xmpp_sip_num("preauth_connections", preauth_connections,
+                     ngx_xmpp_sip_positive),
     ngx_xmpp_sip_num("xml_depth", xml_depth, ngx_xmpp_sip_depth),
     ngx_xmpp_sip_num("xml_attributes", xml_attributes, ngx_xmpp_sip_depth),
     ngx_xmpp_sip_num("sasl_attempts", sasl_attempts, ngx_xmpp_sip_attempts),
@@ -640,17 +649,31 @@ ngx_xmpp_sip_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
 
 /*
  * The XMPP listener asks for the certificate of the peer by itself, and refuses
- * no peer for it: dialback may follow (RFC 6120, 5.4.3.1).
+ * no peer for it: dialback may follow (RFC 6120, 5.4.3.1).  STARTTLS and direct
+ * TLS have that in common.
  */
 
 static char *
 ngx_xmpp_sip_merge_xmpp(ngx_conf_t *cf, ngx_xmpp_sip_srv_conf_t *conf)
 {
     SSL_CTX                  *ctx;
+    ngx_uint_t                direct;
+    ngx_fed_conf_t           *fcf;
     ngx_xmpp_sip_ssl_conf_t  *sslcf;
 
     sslcf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_ssl_module);
+
+    fcf = conf->fcf;
     ctx = sslcf->ssl.ctx;
+    direct = ngx_xmpp_sip_listens_ssl(cf);
+
+    if (conf->plain && direct) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"tls=off\" of the \"xmpp_federation\" directive in "
+                      "%s:%ui does not go with \"listen ... ssl\"",
+                      conf->file, conf->line);
+        return NGX_CONF_ERROR;
+    }
 
     if (conf->plain) {
         return NGX_CONF_OK;
@@ -669,9 +692,81 @@ ngx_xmpp_sip_merge_xmpp(ngx_conf_t *cf, ngx_xmpp_sip_srv_conf_t *conf)
     SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
 
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, ngx_fed_link_verify);
+    SSL_CTX_set_verify_depth(ctx, (int) fcf->verify_depth);
     SSL_CTX_set_purpose(ctx, X509_PURPOSE_ANY);
 
-    return NGX_CONF_OK;
+    if (SSL_CTX_set1_verify_cert_store(ctx,
+                                 SSL_CTX_get_cert_store(fcf->verify_ssl->ctx))
+        == 0)
+    {
+        ngx_ssl_error(NGX_LOG_EMERG, cf->log, 0,
+                      "SSL_CTX_set1_verify_cert_store() failed");
+        return NGX_CONF_ERROR;
+    }
+
+    return direct ? ngx_xmpp_sip_merge_alpn(cf, conf) : NGX_CONF_OK;
+}
+
+
+/* XEP-0368 */
+
+static char *
+ngx_xmpp_sip_merge_alpn(ngx_conf_t *cf, ngx_xmpp_sip_srv_conf_t *conf)
+{
+    u_char                   *p, len;
+    ngx_xmpp_sip_ssl_conf_t  *sslcf;
+
+    sslcf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_ssl_module);
+
+    if (sslcf->alpn.len == 0) {
+        SSL_CTX_set_alpn_select_cb(sslcf->ssl.ctx, ngx_xmpp_sip_alpn_select,
+                                   NULL);
+        return NGX_CONF_OK;
+    }
+
+    if (SSL_select_next_proto(&p, &len, sslcf->alpn.data, sslcf->alpn.len,
+                              (u_char *) NGX_XMPP_ALPN,
+                              sizeof(NGX_XMPP_ALPN) - 1)
+        == OPENSSL_NPN_NEGOTIATED)
+    {
+        return NGX_CONF_OK;
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "\"ssl_alpn\" lacks \"xmpp-server\", which is what peers "
+                  "offer to the \"xmpp_federation\" directive in %s:%ui",
+                  conf->file, conf->line);
+
+    return NGX_CONF_ERROR;
+}
+
+
+/* Within STARTTLS the protocol is known, whatever the peer offers. */
+
+static int
+ngx_xmpp_sip_alpn_select(ngx_ssl_conn_t *ssl_conn, const unsigned char **out,
+    unsigned char *outlen, const unsigned char *in, unsigned int inlen,
+    void *arg)
+{
+    ngx_connection_t      *c;
+    ngx_stream_session_t  *s;
+
+    c = ngx_ssl_get_connection(ssl_conn);
+    s = c->data;
+
+    if (ngx_stream_get_module_ctx(s, ngx_xmpp_sip_module)) {
+        return SSL_TLSEXT_ERR_NOACK;
+    }
+
+    if (SSL_select_next_proto((unsigned char **) out, outlen,
+                              (u_char *) NGX_XMPP_ALPN,
+                              sizeof(NGX_XMPP_ALPN) - 1, in, inlen)
+        != OPENSSL_NPN_NEGOTIATED)
+    {
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    }
+
+    return SSL_TLSEXT_ERR_OK;
 }
 
 
@@ -749,11 +844,21 @@ ngx_xmpp_sip_listens_ssl(ngx_conf_t *cf)
 
 #else
 
-    ngx_xmpp_sip_ssl_conf_t  *sslcf;
+    ngx_uint_t                    i;
+    ngx_stream_listen_t          *listen;
+    ngx_stream_core_main_conf_t  *cmcf;
 
-    sslcf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_ssl_module);
+    cmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_stream_core_module);
 
-    return sslcf->listen;
+    listen = cmcf->listen.elts;
+
+    for (i = 0; i < cmcf->listen.nelts; i++) {
+        if (listen[i].ssl && listen[i].ctx == cf->ctx) {
+            return 1;
+        }
+    }
+
+    return 0;
 
 #endif
 }
@@ -922,11 +1027,13 @@ ngx_xmpp_sip_create_federation(ngx_conf_t *cf, ngx_str_t *name)
 
     fcf->confirm = NGX_CONF_UNSET_UINT;
     fcf->log_bodies = NGX_CONF_UNSET;
+    fcf->log_interval = NGX_CONF_UNSET_MSEC;
     fcf->private_addresses = NGX_CONF_UNSET;
     fcf->mask_recipients = NGX_CONF_UNSET;
     fcf->message_6xx = NGX_CONF_UNSET;
     fcf->mirror_chat = NGX_CONF_UNSET;
     fcf->stream_management = NGX_CONF_UNSET;
+    fcf->stream_bidi = NGX_CONF_UNSET;
     fcf->chatstates = NGX_CONF_UNSET_UINT;
     fcf->chatstates_idle = NGX_CONF_UNSET_UINT;
     fcf->chatstates_interval = NGX_CONF_UNSET_MSEC;
@@ -956,6 +1063,7 @@ ngx_xmpp_sip_create_federation(ngx_conf_t *cf, ngx_str_t *name)
 
     fcf->stanza_size = NGX_CONF_UNSET_SIZE;
     fcf->preauth_size = NGX_CONF_UNSET_SIZE;
+    fcf->preauth_connections = NGX_CONF_UNSET_UINT;
     fcf->sip_header_size = NGX_CONF_UNSET_SIZE;
     fcf->sip_body_size = NGX_CONF_UNSET_SIZE;
     fcf->output_size = NGX_CONF_UNSET_SIZE;
@@ -1138,10 +1246,12 @@ ngx_xmpp_sip_init_limits(ngx_fed_conf_t *fcf)
 {
     ngx_conf_init_uint_value(fcf->confirm, NGX_FED_CONFIRM_PING);
     ngx_conf_init_value(fcf->log_bodies, 0);
+    ngx_conf_init_msec_value(fcf->log_interval, 60000);
     ngx_conf_init_value(fcf->private_addresses, 0);
     ngx_conf_init_value(fcf->mask_recipients, 0);
     ngx_conf_init_value(fcf->mirror_chat, 0);
     ngx_conf_init_value(fcf->stream_management, 1);
+    ngx_conf_init_value(fcf->stream_bidi, 1);
     ngx_conf_init_msec_value(fcf->chatstates_interval, 10000);
     ngx_conf_init_value(fcf->receipts, 0);
     ngx_conf_init_uint_value(fcf->message_status, 202);
@@ -1173,6 +1283,7 @@ ngx_xmpp_sip_init_limits(ngx_fed_conf_t *fcf)
 
     ngx_conf_init_size_value(fcf->stanza_size, 262144);
     ngx_conf_init_size_value(fcf->preauth_size, 16384);
+    ngx_conf_init_uint_value(fcf->preauth_connections, 0);
     ngx_conf_init_size_value(fcf->sip_header_size, 65536);
     ngx_conf_init_size_value(fcf->sip_body_size, 65536);
     ngx_conf_init_size_value(fcf->output_size, 1024 * 1024);
@@ -1923,9 +2034,16 @@ ngx_xmpp_sip_init_process(ngx_cycle_t *cycle)
         fcf[i]->log = cycle->log;
 
         ngx_fed_link_init_process(fcf[i]);
+        ngx_fed_preauth_init(&fcf[i]->xmpp_preauth);
+        ngx_fed_preauth_init(&fcf[i]->sip_preauth);
+
+        if (fcf[i]->preauth_connections == 0) {
+            fcf[i]->preauth_connections = ngx_max(cycle->connection_n / 4, 1);
+        }
 
         if (ngx_fed_zone_init_process(fcf[i], cycle) != NGX_OK
             || ngx_fed_upgrade_init_process(fcf[i], cycle) != NGX_OK
+            || ngx_fed_quiet_init_process(fcf[i]) != NGX_OK
             || ngx_fed_auto_init_process(fcf[i]) != NGX_OK
             || fcf[i]->xmpp->init_process(fcf[i]) != NGX_OK
             || fcf[i]->sip->init_process(fcf[i]) != NGX_OK)
@@ -2031,6 +2149,7 @@ ngx_xmpp_sip_exit_process(ngx_cycle_t *cycle)
         ngx_fed_auto_exit_process(fcf[i]);
         fcf[i]->xmpp->exit_process(fcf[i]);
         fcf[i]->sip->exit_process(fcf[i]);
+        ngx_fed_quiet_exit_process(fcf[i]);
 
         if (ngx_fed_zone_exit_process(fcf[i])) {
             ngx_fed_state_exit(fcf[i]);

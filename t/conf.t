@@ -62,10 +62,14 @@ my @good = (
 		. 'server=127.0.0.1:5061 server=127.0.0.2:5061 name=gw.s.test;')],
 	['all parameters of xmpp_domain', fed("$zone $home xmpp_domain x.test "
 		. 'server=127.0.0.1 tls=optional auth=dialback rate=20r/s '
-		. 'message_size=32k;')],
+		. 'user_rate=2r/s user_burst=50 message_size=32k;')],
 	['all parameters of sip_domain', fed("$zone sip_domain s.test home "
 		. 'server=127.0.0.1 tls=required dialect=simple name=a.test '
-		. 'name=b.test eku=any rate=1r/s message_size=8k;')],
+		. 'name=b.test eku=any rate=1r/s user_rate=1r/s message_size=8k;')],
+	['direct TLS', fed("$zone $home xmpp_domain x.test "
+		. 'server=127.0.0.1 tls=direct auth=dialback;')],
+	['direct TLS, found by SRV', fed("$zone $home default xmpp tls=direct;")
+		. 'resolver 127.0.0.1;'],
 	['U-labels', fed("$zone $home xmpp_domain m\xc3\xbcnchen.test "
 		. 'server=127.0.0.1;')],
 	['server=srv with a resolver', fed("$zone $home xmpp_domain x.test "
@@ -103,7 +107,7 @@ my @good = (
 		. 'private_addresses on; mask_recipients on; message_6xx off; '
 		. 'mirror_chat on; message_status 200; unavailable_status 480; '
 		. 'chatstates auto; chatstates_idle paused; '
-		. 'chatstates_interval 1s; receipts on; '
+		. 'chatstates_interval 1s; receipts on; log_interval 10s; '
 		. 'sip_host gw.test:5071; dialback_secret s3cr3t;')],
 	(map { ["ocs $_", fed("$zone $certs sip_domain s.test home "
 		. "server=127.0.0.1 dialect=ocs; $_")] }
@@ -119,11 +123,12 @@ my @good = (
 	['times', fed("$zone $home connect_timeout 1s; handshake_timeout 1s; "
 		. 'dialback_timeout 1s; transaction_timeout 5s; '
 		. 'trying_timeout 1s; confirm_timeout 2s; close_timeout 1s; '
-		. 'stream_resume 0; stream_management off; '
+		. 'stream_resume 0; stream_management off; stream_bidi off; '
 		. 'xmpp_keepalive 60s; sip_keepalive 60s; xmpp_idle_timeout 60s; '
 		. 'sip_idle_timeout 60s; sip_read_timeout 5s; '
 		. 'reconnect_delay 100ms 1s;')],
 	['limits', fed("$zone $home stanza_size 10000; preauth_size 4k; "
+		. 'preauth_connections 10; '
 		. 'sip_header_size 16k; sip_body_size 16k; output_size 64k; '
 		. 'xml_depth 16; xml_attributes 16; sasl_attempts 2; '
 		. 'stream_domains 2; domain_queue 10; pair_queue 10; '
@@ -166,6 +171,12 @@ my @good = (
 		. "$certs xmpp_federation f; }"],
 	['XMPP listener without TLS', fed("$zone $home")
 		. 'server { listen 127.0.0.1:8080; xmpp_federation f tls=off; }'],
+	['XMPP listener with direct TLS', fed("$zone $home") . 'server { '
+		. 'listen 127.0.0.1:8080; listen 127.0.0.1:8081 ssl; '
+		. "$certs xmpp_federation f; }"],
+	['XMPP listener with ssl_alpn', fed("$zone $home") . 'server { '
+		. "listen 127.0.0.1:8080 ssl; $certs ssl_alpn h2 xmpp-server; "
+		. 'xmpp_federation f; }'],
 	['federation after its listener', 'server { listen 127.0.0.1:8080; '
 		. 'xmpp_federation f tls=off; }' . fed("$zone $home")],
 	['SIP listener', fed("$zone $home") . 'server { listen 127.0.0.1:8080 '
@@ -214,7 +225,13 @@ my @bad = (
 		fed("$zone $home xmpp_domain x.test auth=external tls=off;"),
 		qr/"auth=external" needs TLS, which "tls=off" forbids/],
 	['tls=', fed("$zone $home xmpp_domain x.test tls=maybe;"),
-		qr/"tls=maybe": it must be "required", "optional" or "off"/],
+		qr/"tls=maybe": it must be "required", "direct", "optional" or "off"/],
+	['tls=direct on SIP', fed("$zone sip_domain s.test home tls=direct;"),
+		qr/"tls=direct": it must be "required" or "off"/],
+	['tls=direct twice', fed("$zone $home xmpp_domain x.test tls=direct "
+		. 'tls=off;'), qr/"tls=off": is duplicate/],
+	['tls=direct by SRV without a resolver', fed("$zone $home xmpp_domain "
+		. 'x.test tls=direct;'), qr/no "resolver" is defined/],
 	['tls=optional on SIP', fed("$zone sip_domain s.test home tls=optional;"),
 		qr/"tls=optional": SIP has no optional TLS/],
 	['tls=off on SIP found by SRV', fed("$zone sip_domain s.test home tls=off;"),
@@ -231,6 +248,18 @@ my @bad = (
 		qr/"dialect=foo": it must be/],
 	['rate=', fed("$zone $home xmpp_domain x.test rate=5;"),
 		qr/"rate=5": it must be a number followed by "r\/s"/],
+	['user_rate=', fed("$zone $home xmpp_domain x.test user_rate=5/s;"),
+		qr/"user_rate=5\/s": it must be a number followed by "r\/s"/],
+	['user_rate= twice', fed("$zone $home xmpp_domain x.test "
+		. 'user_rate=5r/s user_rate=5r/s;'), qr/"user_rate=5r\/s": is dup/],
+	['user_burst=', fed("$zone $home xmpp_domain x.test user_rate=5r/s "
+		. 'user_burst=0;'), qr/"user_burst=0": it must be a number from 1/],
+	['user_burst= alone', fed("$zone $home xmpp_domain x.test "
+		. 'user_burst=5;'), qr/"user_burst=" needs "user_rate=" in \S+:\d+/],
+	['preauth_connections', fed("$zone $home preauth_connections 0;"),
+		qr/value must be between 1 and 1000000/],
+	['log_interval', fed("$zone $home log_interval often;"),
+		qr/"log_interval" directive invalid value/],
 	['rate=0', fed("$zone $home xmpp_domain x.test rate=0r/s;"),
 		qr/"rate=0r\/s": it must be from 1r\/s/],
 	['message_size=', fed("$zone $home xmpp_domain x.test message_size=9;"),
@@ -288,6 +317,17 @@ my @bad = (
 	['XMPP listener without a certificate', fed("$zone $home")
 		. 'server { listen 127.0.0.1:8080; xmpp_federation f; }',
 		qr/no "ssl_certificate" is defined for/],
+	['direct TLS without a certificate', fed("$zone $home")
+		. 'server { listen 127.0.0.1:8080 ssl; xmpp_federation f; }',
+		qr/no "ssl_certificate" is defined/],
+	['direct TLS with tls=off', fed("$zone $home") . 'server { '
+		. "listen 127.0.0.1:8080; listen 127.0.0.1:8081 ssl; $certs "
+		. 'xmpp_federation f tls=off; }', qr/"tls=off"\ of\ the
+		\ "xmpp_federation".*:\d+\ does\ not\ go\ with
+		\ "listen\ ...\ ssl"/x],
+	['direct TLS with another ssl_alpn', fed("$zone $home") . 'server { '
+		. "listen 127.0.0.1:8080 ssl; $certs ssl_alpn h2 xmpp-client; "
+		. 'xmpp_federation f; }', qr/"ssl_alpn" lacks "xmpp-server", .*:\d+/],
 	['parameter of the listener', fed("$zone $home")
 		. 'server { listen 127.0.0.1:8080; xmpp_federation f tls=no; }',
 		qr/invalid parameter "tls=no"/],
@@ -318,6 +358,8 @@ my @bad = (
 		qr/"chatstates_interval" directive invalid value/],
 	['stream_management', fed("$zone $home stream_management maybe;"),
 		qr/invalid value "maybe" in "stream_management" directive/],
+	['stream_bidi', fed("$zone $home stream_bidi maybe;"),
+		qr/invalid value "maybe" in "stream_bidi" directive/],
 	['stream_resume', fed("$zone $home stream_resume soon;"),
 		qr/"stream_resume" directive invalid value/],
 	['receipts', fed("$zone $home receipts maybe;"),

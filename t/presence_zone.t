@@ -25,7 +25,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(16);
+	->has_daemon('openssl')->plan(17);
 
 my $g = Test::Nginx::Gateway->new($t, zone => '512k', stream => <<'EOF',
     server {
@@ -41,9 +41,13 @@ EOF
         notify_interval 20ms;
         resubscribe_delay 300ms 300ms;
         subscription_min 1s;
+        xmpp_domain late.test server=127.0.0.1:%%PORT_8269%%
+                    rate=100r/s user_rate=100r/s;
 EOF
 
-$g->start();
+$g->{ca}->issue('late', cn => 'late.test', dns => 'late.test');
+
+$g->start(xmpp => { domains => ['x.test', 'late.test'] });
 
 my $x = $g->{x};
 my $hub = Test::Nginx::Presence->new($g);
@@ -106,6 +110,16 @@ is($all[0]->refresh()->code(), 200, 'one of the many');
 $hub->settle();
 $hub->settle_sip($xmpp);
 pass('messages cross');
+
+# nor is there anything yet of the domain that this one is from
+
+my $late = $g->xmpp(from => 'late.test', $g->{ca}->ssl('late'));
+
+$late->send($g->message('late', from => 'u@late.test/r'));
+Test::Nginx::Peers::wait_until(sub { grep { $_->method() eq 'MESSAGE'
+	&& $_->body() eq 'late' } $g->{s}->seen() });
+is((grep { $_->body() eq 'late' } $g->{s}->seen()), 1,
+	'rates have room');
 
 # some end
 

@@ -39,6 +39,7 @@ my $dns = Test::Nginx::DNS->new($t, \%zone);
 
 my $g = Test::Nginx::Gateway->new($t, federation => <<'EOF',
         private_addresses on;
+        log_interval 0;
         xmpp_domain y.test home server=127.0.0.1:%%PORT_8269%%;
 
         sip_domain srv.test;

@@ -28,7 +28,7 @@ my $SM = 'urn:xmpp:sm:3';
 my $STANZAS = 'urn:ietf:params:xml:ns:xmpp-stanzas';
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(55);
+	->has_daemon('openssl')->plan(57);
 
 my $g = Test::Nginx::Gateway->new($t, workers => 1, federation => <<'EOF');
         xmpp_domain y.test server=127.0.0.1:%%PORT_8269%%;
@@ -304,8 +304,10 @@ $c->expect('enable', $SM);
 $c->send("<enabled xmlns='$SM'/><a xmlns='$SM' h='many'/>");
 is($c->stream_error(), 'undefined-condition', 'no number');
 
-undef $_ foreach $c, $sip, $xp, $xp2, $xp3, $xp_main;
+undef $_ foreach $c, $e, $m, $q, $sip, $xp, $xp2, $xp3, $xp_main, $x, $s, $f;
 undef @many;
+undef %m;
+undef $_ foreach $g, $t;
 
 ###############################################################################
 

@@ -38,6 +38,7 @@ my $g = Test::Nginx::Gateway->new($t, xmpp => 'auth=external',
                     auth=dialback;
         xmpp_domain off.test server=127.0.0.1:%%PORT_8269%% tls=off
                     auth=dialback;
+        log_interval 0;
         confirm_timeout 3s;
         handshake_timeout 2s;
 EOF

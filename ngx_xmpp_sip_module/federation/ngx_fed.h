@@ -32,6 +32,7 @@
 #include "ngx_fed_link.h"
 #include "ngx_fed_dial.h"
 #include "ngx_fed_timer.h"
+#include "ngx_fed_quiet.h"
 
 
 #endif /* _NGX_FED_H_INCLUDED_ */

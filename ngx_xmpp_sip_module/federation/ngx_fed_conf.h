@@ -14,6 +14,7 @@
 #include <ngx_stream.h>
 #include "ngx_fed_event.h"
 #include "ngx_fed_domain.h"
+#include "ngx_fed_quiet.h"
 #include "ngx_fed_zone.h"
 
 
@@ -41,6 +42,14 @@
 
 #define NGX_FED_OCS_ACTIVE        0
 #define NGX_FED_OCS_OPEN          1
+
+
+/* accepted connections of a leg that prove nothing as yet */
+
+typedef struct {
+    ngx_queue_t                   queue;     /* the oldest first */
+    ngx_uint_t                    n;
+} ngx_fed_preauth_t;
 
 
 struct ngx_fed_conf_s {
@@ -111,11 +120,13 @@ struct ngx_fed_conf_s {
 
     ngx_uint_t                    confirm;
     ngx_flag_t                    log_bodies;
+    ngx_msec_t                    log_interval;        /* 0: each line */
     ngx_flag_t                    private_addresses;
     ngx_flag_t                    mask_recipients;     /* ERR-24 */
     ngx_flag_t                    message_6xx;   /* ERR-13; unset: as dialect */
     ngx_flag_t                    mirror_chat;         /* IM-35 */
     ngx_flag_t                    stream_management;   /* XEP-0198 */
+    ngx_flag_t                    stream_bidi;         /* XEP-0288 */
     ngx_uint_t                    chatstates;    /* unset: as the dialect */
     ngx_uint_t                    chatstates_idle;     /* the same */
     ngx_msec_t                    chatstates_interval;
@@ -142,6 +153,7 @@ struct ngx_fed_conf_s {
 
     size_t                        stanza_size;
     size_t                        preauth_size;
+    ngx_uint_t                    preauth_connections; /* 0: by default */
     ngx_uint_t                    xml_depth;
     ngx_uint_t                    xml_attributes;
     size_t                        sip_header_size;
@@ -206,8 +218,9 @@ struct ngx_fed_conf_s {
     void                         *auto_data;
     ngx_queue_t                   turns;     /* of links that wait for one */
     ngx_event_t                   turn;
-    time_t                        native_logged;
-    time_t                        full_logged;
+    ngx_fed_quiet_t              *quiet;
+    ngx_fed_preauth_t             xmpp_preauth;
+    ngx_fed_preauth_t             sip_preauth;
 };
 
 

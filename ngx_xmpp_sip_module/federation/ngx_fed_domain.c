@@ -13,6 +13,8 @@
 
 #define NGX_FED_DOMAIN_SIZE      65536           /* message_size= */
 #define NGX_FED_DOMAIN_SIZE_SRV  1300            /* RFC 3428, 8 */
+#define NGX_FED_DOMAIN_DIRECT    5270            /* port of direct TLS */
+#define NGX_FED_DOMAIN_RATE_MAX  1000000
 
 
 typedef char *(*ngx_fed_domain_set_pt)(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
@@ -52,12 +54,18 @@ static char *ngx_fed_domain_message_size(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
     ngx_fed_domain_t *domain, ngx_str_t *value);
 static char *ngx_fed_domain_rate(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
     ngx_fed_domain_t *domain, ngx_str_t *value);
+static char *ngx_fed_domain_user_rate(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
+    ngx_fed_domain_t *domain, ngx_str_t *value);
+static char *ngx_fed_domain_user_burst(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
+    ngx_fed_domain_t *domain, ngx_str_t *value);
+static char *ngx_fed_domain_set_rate(ngx_str_t *value, ngx_uint_t *field);
 static char *ngx_fed_domain_eku(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
     ngx_fed_domain_t *domain, ngx_str_t *value);
 static char *ngx_fed_domain_prefer(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
     ngx_fed_domain_t *domain, ngx_str_t *value);
 static char *ngx_fed_domain_finish(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
     ngx_fed_domain_t *domain);
+static void ngx_fed_domain_direct(ngx_array_t *servers);
 static ngx_str_t *ngx_fed_domain_push(ngx_conf_t *cf, ngx_array_t **array);
 static ngx_int_t ngx_fed_domain_hash(ngx_conf_t *cf, ngx_array_t *domains,
     ngx_hash_combined_t *hash);
@@ -89,6 +97,12 @@ static ngx_fed_domain_param_t  ngx_fed_domain_parameters[] = {
       NGX_FED_DOMAIN_XMPP|NGX_FED_DOMAIN_SIP },
 
     { ngx_string("rate="), ngx_fed_domain_rate,
+      NGX_FED_DOMAIN_XMPP|NGX_FED_DOMAIN_SIP },
+
+    { ngx_string("user_rate="), ngx_fed_domain_user_rate,
+      NGX_FED_DOMAIN_XMPP|NGX_FED_DOMAIN_SIP },
+
+    { ngx_string("user_burst="), ngx_fed_domain_user_burst,
       NGX_FED_DOMAIN_XMPP|NGX_FED_DOMAIN_SIP },
 
     { ngx_string("eku="), ngx_fed_domain_eku,
@@ -495,6 +509,7 @@ ngx_fed_domain_server(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
     server->port = u.port;
     server->addrs = u.addrs;
     server->naddrs = u.naddrs;
+    server->no_port = u.no_port;
 
     return NGX_CONF_OK;
 }
@@ -527,8 +542,18 @@ ngx_fed_domain_tls(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
     } else if (ngx_strcmp(value->data, "off") == 0) {
         domain->tls = NGX_FED_TLS_OFF;
 
+    } else if (ngx_strcmp(value->data, "direct") == 0
+               && domain->leg == fcf->xmpp)
+    {
+        domain->tls = NGX_FED_TLS_REQUIRED;
+        domain->direct = 1;
+
+    } else if (domain->leg == fcf->sip) {
+        return "it must be \"required\" or \"off\"";
+
     } else {
-        return "it must be \"required\", \"optional\" or \"off\"";
+        return "it must be \"required\", \"direct\", \"optional\" or "
+               "\"off\"";
     }
 
     return NGX_CONF_OK;
@@ -628,9 +653,24 @@ static char *
 ngx_fed_domain_rate(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
     ngx_fed_domain_t *domain, ngx_str_t *value)
 {
+    return ngx_fed_domain_set_rate(value, &domain->rate);
+}
+
+
+static char *
+ngx_fed_domain_user_rate(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
+    ngx_fed_domain_t *domain, ngx_str_t *value)
+{
+    return ngx_fed_domain_set_rate(value, &domain->user_rate);
+}
+
+
+static char *
+ngx_fed_domain_set_rate(ngx_str_t *value, ngx_uint_t *field)
+{
     ngx_int_t  rate;
 
-    if (domain->rate) {
+    if (*field) {
         return "is duplicate";
     }
 
@@ -642,11 +682,33 @@ ngx_fed_domain_rate(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
 
     rate = ngx_atoi(value->data, value->len - 3);
 
-    if (rate <= 0 || rate > 1000000) {
+    if (rate <= 0 || rate > NGX_FED_DOMAIN_RATE_MAX) {
         return "it must be from 1r/s to 1000000r/s";
     }
 
-    domain->rate = rate * 1000;
+    *field = rate * 1000;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_fed_domain_user_burst(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
+    ngx_fed_domain_t *domain, ngx_str_t *value)
+{
+    ngx_int_t  burst;
+
+    if (domain->user_burst) {
+        return "is duplicate";
+    }
+
+    burst = ngx_atoi(value->data, value->len);
+
+    if (burst <= 0 || burst > NGX_FED_DOMAIN_RATE_MAX) {
+        return "it must be a number from 1 to 1000000";
+    }
+
+    domain->user_burst = burst * 1000;
 
     return NGX_CONF_OK;
 }
@@ -758,11 +820,28 @@ ngx_fed_domain_finish(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
         return NGX_CONF_ERROR;
     }
 
+    if (domain->user_burst && domain->user_rate == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"user_burst=\" needs \"user_rate=\"");
+        return NGX_CONF_ERROR;
+    }
+
+    if (domain->user_burst == 0) {
+
+        /* a second's worth, as of the domain */
+
+        domain->user_burst = domain->user_rate;
+    }
+
     ngx_conf_init_uint_value(domain->tls, NGX_FED_TLS_REQUIRED);
     ngx_conf_init_uint_value(domain->auth, NGX_FED_AUTH_ANY);
     ngx_conf_init_uint_value(domain->dialect, NGX_FED_DIALECT_SIMPLE);
 
     fcf->dialects |= (ngx_uint_t) 1 << domain->dialect;
+
+    if (domain->direct && domain->servers) {
+        ngx_fed_domain_direct(domain->servers);
+    }
 
     if (!domain->size_set) {
         domain->message_size = NGX_FED_DOMAIN_SIZE;
@@ -809,6 +888,31 @@ ngx_fed_domain_finish(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
     }
 
     return NGX_CONF_OK;
+}
+
+
+/* tls=direct has a port of its own where server= has none. */
+
+static void
+ngx_fed_domain_direct(ngx_array_t *servers)
+{
+    ngx_uint_t         i, j;
+    ngx_fed_server_t  *server;
+
+    server = servers->elts;
+
+    for (i = 0; i < servers->nelts; i++) {
+
+        if (!server[i].no_port) {
+            continue;
+        }
+
+        server[i].port = NGX_FED_DOMAIN_DIRECT;
+
+        for (j = 0; j < server[i].naddrs; j++) {
+            ngx_inet_set_port(server[i].addrs[j].sockaddr, server[i].port);
+        }
+    }
 }
 
 

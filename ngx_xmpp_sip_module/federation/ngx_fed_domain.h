@@ -33,6 +33,7 @@ typedef struct {
     in_port_t                     port;
     ngx_addr_t                   *addrs;
     ngx_uint_t                    naddrs;
+    unsigned                      no_port:1; /* it is the default */
 } ngx_fed_server_t;
 
 
@@ -48,6 +49,8 @@ struct ngx_fed_domain_s {
     ngx_uint_t                    dialect;
     size_t                        message_size;   /* octets */
     ngx_uint_t                    rate;           /* 1000 * events/s, 0: off */
+    ngx_uint_t                    user_rate;      /* the same */
+    ngx_uint_t                    user_burst;     /* 1000 * events */
 
     /* set by the SIP leg when a process begins */
 
@@ -64,6 +67,7 @@ struct ngx_fed_domain_s {
     unsigned                      any:1;     /* it is the default */
     unsigned                      automatic:1;   /* ... and DNS says which */
     unsigned                      srv:1;     /* server=srv was given */
+    unsigned                      direct:1;  /* TLS, and never by STARTTLS */
     unsigned                      eku_any:1;
     unsigned                      size_set:1;
 };

@@ -64,7 +64,7 @@ typedef enum {
 
     NGX_FED_REFUSED,           /* policy: deny, default, permit, no home */
     NGX_FED_NATIVE,            /* both domains are on the same side */
-    NGX_FED_RATE,              /* over the domain's rate= */
+    NGX_FED_RATE,              /* over rate= or user_rate= */
     NGX_FED_TOO_LARGE,         /* over message_size= or the peer's limit */
     NGX_FED_QUEUE_FULL,
     NGX_FED_UNMAPPABLE,        /* the address has no form over there */

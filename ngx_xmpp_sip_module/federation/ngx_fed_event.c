@@ -30,7 +30,8 @@ static ngx_int_t ngx_fed_event_session(ngx_fed_event_t *ev);
 static ngx_int_t ngx_fed_event_detach(ngx_fed_event_t *ev,
     ngx_connection_t *lc);
 static void ngx_fed_event_redirection(ngx_fed_event_t *ev);
-static void ngx_fed_event_mask(ngx_fed_event_t *ev);
+static void ngx_fed_event_mask(ngx_fed_event_t *ev, ngx_uint_t flags);
+static void ngx_fed_event_refused(ngx_fed_event_t *ev);
 static void ngx_fed_event_log(ngx_fed_event_t *ev);
 static void ngx_fed_event_destroy(ngx_fed_event_t *ev);
 
@@ -257,7 +258,12 @@ ngx_fed_event_policy(ngx_fed_event_t *ev, const char **text)
     }
 
     rc = ngx_fed_event_counted(ev)
-         ? ngx_fed_zone_admit(fcf, ev->from_domain, &ev->from.domain) : NGX_OK;
+         ? ngx_fed_rate_admit(fcf, ev->from_domain, &ev->from) : NGX_OK;
+
+    if (rc == NGX_DECLINED) {
+        *text = "too many events from this user";
+        return NGX_FED_RATE;
+    }
 
     if (rc == NGX_BUSY) {
         *text = "too many events from this domain";
@@ -361,10 +367,7 @@ ngx_fed_event_route(ngx_fed_event_t *ev, const char **text)
 }
 
 
-/*
- * A home server sends here what it is to send to the other server itself: the
- * administrator is told, but not more often than once in a second.
- */
+/* A home server sends here what it is to send to the other server itself. */
 
 static void
 ngx_fed_event_native(ngx_fed_event_t *ev)
@@ -378,8 +381,8 @@ ngx_fed_event_native(ngx_fed_event_t *ev)
     domain = ev->to_domain;
     side = (ev->source == fcf->sip) ? "SIP" : "XMPP";
 
-    level = (fcf->native_logged == ngx_time()) ? NGX_LOG_INFO : NGX_LOG_ERR;
-    fcf->native_logged = ngx_time();
+    level = ngx_fed_quiet_level(fcf, NGX_FED_QUIET_NATIVE, &ev->to.domain,
+                                NGX_LOG_ERR);
 
     ngx_log_error(level, fcf->log, 0,
                   "event from a user of \"%V\" to one of \"%V\" is refused: "
@@ -394,8 +397,8 @@ ngx_fed_event_native(ngx_fed_event_t *ev)
 
 
 /*
- * Tells whether an event counts against rate=.  A presence, or an answer, that
- * is lost is one that is wrong from then on.
+ * Tells whether an event counts against rate= and user_rate=.  A presence, or
+ * an answer, that is lost is one that is wrong from then on.
  */
 
 static ngx_uint_t
@@ -479,6 +482,7 @@ ngx_fed_event_outcome(ngx_fed_event_t *ev, ngx_fed_outcome_t *outcome)
     }
 
     ev->outcome = *outcome;
+    flags = 0;
 
     switch (outcome->result) {
 
@@ -495,8 +499,11 @@ ngx_fed_event_outcome(ngx_fed_event_t *ev, ngx_fed_outcome_t *outcome)
         break;
 
     case NGX_FED_REFUSED:
-    case NGX_FED_NATIVE:
     case NGX_FED_RATE:
+        ngx_fed_event_refused(ev);
+        /* fall through */
+
+    case NGX_FED_NATIVE:
         count = NGX_FED_COUNT_REFUSED;
         break;
 
@@ -522,15 +529,54 @@ ngx_fed_event_outcome(ngx_fed_event_t *ev, ngx_fed_outcome_t *outcome)
 
     ngx_fed_event_log(ev);
 
-    if (fcf->mask_recipients && ev->source == fcf->xmpp
-        && ngx_fed_error_reveals(outcome))
-    {
-        ngx_fed_event_mask(ev);
+    if (fcf->mask_recipients && ngx_fed_error_reveals(&ev->outcome)) {
+        ngx_fed_event_mask(ev, flags);
     }
 
     ev->source->done(ev);
 
     ngx_fed_event_destroy(ev);
+}
+
+
+/* Tells the administrator what is refused, and which line makes it so. */
+
+static void
+ngx_fed_event_refused(ngx_fed_event_t *ev)
+{
+    u_char             buf[256];
+    ngx_str_t          user;
+    ngx_uint_t         level;
+    ngx_fed_conf_t    *fcf;
+    ngx_fed_domain_t  *domain;
+
+    fcf = ev->conf;
+    domain = ev->from_domain;
+
+    if (ev->outcome.result == NGX_FED_RATE) {
+
+        level = ngx_fed_quiet_level(fcf, NGX_FED_QUIET_RATE, &ev->from.domain,
+                                    NGX_LOG_WARN);
+
+        user = ngx_fed_text_log(buf, sizeof(buf), &ev->from.user);
+
+        ngx_log_error(level, fcf->log, 0,
+                      "events of \"%V@%V\" are refused: %V, see \"rate=\" and "
+                      "\"user_rate=\" in %s:%ui, federation: \"%V\"",
+                      &user, &ev->from.domain, &ev->outcome.text,
+                      domain->file, domain->line, &fcf->name);
+        return;
+    }
+
+    level = ngx_fed_quiet_level(fcf, NGX_FED_QUIET_POLICY, &ev->from.domain,
+                                NGX_LOG_WARN);
+
+    ngx_log_error(level, fcf->log, 0,
+                  "event from a user of \"%V\" to one of \"%V\" is refused: "
+                  "%V, see \"sip_domain\", \"xmpp_domain\", \"deny\", "
+                  "\"default\" and \"permit\" of federation \"%V\"",
+                  &ev->from.domain, &ev->to.domain, &ev->outcome.text,
+                  &fcf->name);
 }
 
 
@@ -554,16 +600,26 @@ ngx_fed_event_redirection(ngx_fed_event_t *ev)
 }
 
 
-/* Makes an outcome say nothing of whether the recipient exists. */
+/*
+ * Makes an outcome say nothing of whether the recipient exists.  A request to
+ * subscribe gets no answer then, as one that waits for approval (RFC 6121,
+ * 8.5.1).
+ */
 
 static void
-ngx_fed_event_mask(ngx_fed_event_t *ev)
+ngx_fed_event_mask(ngx_fed_event_t *ev, ngx_uint_t flags)
 {
+    if (ev->kind == NGX_FED_SUBSCRIPTION) {
+        ev->told = 1;
+    }
+
     ngx_memzero(&ev->outcome, sizeof(ngx_fed_outcome_t));
 
     ev->outcome.result = NGX_FED_STANZA_ERROR;
     ev->outcome.condition = NGX_FED_SERVICE_UNAVAILABLE;
     ev->outcome.type = NGX_FED_TYPE_CANCEL;
+
+    ev->status = ngx_fed_error_status(&ev->outcome, flags);
 }
 
 

@@ -664,9 +664,8 @@ ngx_fed_link_flush(ngx_fed_link_t *link)
 
 /*
  * Begins TLS, as the client or as the server, once what was written before is
- * sent; ops->secured() tells of its success.  A failure closes the link.  The
- * certificate of the peer is asked for, and taken whatever it is: what it
- * proves is for ops->secured() to find out.
+ * sent; ops->secured() tells of its success.  A failure closes the link.  What
+ * the peer's certificate proves is for ops->secured() to find out.
  */
 
 void
@@ -715,6 +714,12 @@ ngx_fed_link_handshake(ngx_fed_link_t *link)
 
     if (link->client) {
 
+#ifdef SSL_OP_NO_RENEGOTIATION
+        /* nginx sets it for servers only: RFC 6120, 5.3.5 */
+
+        SSL_set_options(sc, SSL_OP_NO_RENEGOTIATION);
+#endif
+
         if (link->sni.len
             && SSL_set_tlsext_host_name(sc, (char *) link->sni.data) == 0)
         {
@@ -725,12 +730,14 @@ ngx_fed_link_handshake(ngx_fed_link_t *link)
             return;
         }
 
-    } else {
-        SSL_set_verify(sc, SSL_VERIFY_PEER, ngx_fed_link_verify);
-        SSL_set1_verify_cert_store(sc,
-                         SSL_CTX_get_cert_store(link->conf->verify_ssl->ctx));
-        SSL_set_verify_depth(sc, (int) link->conf->verify_depth);
-        SSL_set_purpose(sc, X509_PURPOSE_ANY);
+        if (link->alpn.len
+            && SSL_set_alpn_protos(sc, link->alpn.data, link->alpn.len) != 0)
+        {
+            ngx_ssl_error(NGX_LOG_ERR, c->log, 0,
+                          "SSL_set_alpn_protos() failed");
+            ngx_fed_link_close(link, "TLS failed");
+            return;
+        }
     }
 
     link->log->action = "SSL handshaking";
@@ -846,6 +853,78 @@ ngx_fed_link_busy(ngx_fed_link_t *link, ngx_uint_t busy)
     if (!busy && ngx_exiting) {
         c->close = 1;
         ngx_post_event(c->read, &ngx_posted_events);
+    }
+}
+
+
+void
+ngx_fed_preauth_init(ngx_fed_preauth_t *preauth)
+{
+    ngx_queue_init(&preauth->queue);
+    preauth->n = 0;
+}
+
+
+/*
+ * The link, which was accepted, proves nothing as yet: if there are too many of
+ * those, the oldest one is closed, at once and without another word, as it
+ * takes room until it is gone.
+ */
+
+void
+ngx_fed_link_unproven(ngx_fed_link_t *link, ngx_fed_preauth_t *preauth)
+{
+    ngx_uint_t       level;
+    ngx_queue_t     *q;
+    ngx_fed_conf_t  *fcf;
+    ngx_fed_link_t  *old;
+
+    if (link->closed || link->unproven) {
+        return;
+    }
+
+    fcf = link->conf;
+
+    if (preauth->n >= fcf->preauth_connections) {
+
+        q = ngx_queue_head(&preauth->queue);
+        old = ngx_queue_data(q, ngx_fed_link_t, preauth);
+
+        level = ngx_fed_quiet_level(fcf, NGX_FED_QUIET_PREAUTH, NULL,
+                                    NGX_LOG_WARN);
+
+        ngx_log_error(level, old->log, 0,
+                      "the oldest of %ui connections that are not "
+                      "authenticated is closed: see \"preauth_connections\", "
+                      "and \"limit_conn\" against a single address",
+                      preauth->n);
+
+        ngx_fed_link_proven(old);
+
+        if (old->lingering) {
+            ngx_fed_link_end(old);
+
+        } else {
+            ngx_fed_link_close(old, "too many are not authenticated");
+        }
+    }
+
+    link->unproven = preauth;
+
+    ngx_queue_insert_tail(&preauth->queue, &link->preauth);
+    preauth->n++;
+}
+
+
+/* The link is one of those no more. */
+
+void
+ngx_fed_link_proven(ngx_fed_link_t *link)
+{
+    if (link->unproven) {
+        ngx_queue_remove(&link->preauth);
+        link->unproven->n--;
+        link->unproven = NULL;
     }
 }
 
@@ -1109,6 +1188,8 @@ static void
 ngx_fed_link_cleanup(void *data)
 {
     ngx_fed_link_t  *link = data;
+
+    ngx_fed_link_proven(link);
 
     if (link->in->start) {
         ngx_free(link->in->start);

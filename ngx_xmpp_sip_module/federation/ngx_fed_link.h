@@ -63,9 +63,14 @@ struct ngx_fed_link_s {
 
     ngx_ssl_t                    *ssl;       /* of the handshake to begin */
     ngx_str_t                     sni;
+    ngx_str_t                     alpn;      /* offered, as RFC 7301, 3.1 has
+                                                it; set by the leg; or empty */
 
     const char                   *reason;    /* why it closes, for logs */
     ngx_str_t                     peer;      /* domain, for logs; or empty */
+
+    ngx_queue_t                   preauth;   /* fcf->xmpp_preauth, etc. */
+    ngx_fed_preauth_t            *unproven;  /* the same; or NULL */
 
     ngx_msec_t                    last_in;
     ngx_msec_t                    last_out;
@@ -105,6 +110,10 @@ void ngx_fed_link_set_timeout(ngx_fed_link_t *link, ngx_msec_t timeout,
     void (*handler)(ngx_fed_link_t *link), ngx_uint_t cancelable);
 void ngx_fed_link_busy(ngx_fed_link_t *link, ngx_uint_t busy);
 void ngx_fed_link_pause(ngx_fed_link_t *link);
+
+void ngx_fed_preauth_init(ngx_fed_preauth_t *preauth);
+void ngx_fed_link_unproven(ngx_fed_link_t *link, ngx_fed_preauth_t *preauth);
+void ngx_fed_link_proven(ngx_fed_link_t *link);
 
 void ngx_fed_link_shutdown(ngx_fed_link_t *link, const char *reason);
 void ngx_fed_link_close(ngx_fed_link_t *link, const char *reason);

@@ -215,7 +215,8 @@ ngx_fed_roster_full(ngx_fed_event_t *ev)
 {
     ngx_uint_t  level;
 
-    level = ngx_fed_zone_full_level(ev->conf, NGX_LOG_WARN);
+    level = ngx_fed_quiet_level(ev->conf, NGX_FED_QUIET_FULL, NULL,
+                                NGX_LOG_WARN);
 
     ngx_log_error(level, ev->conf->log, 0,
                   "subscription of a user of \"%V\" to a user of \"%V\" is "
@@ -898,7 +899,7 @@ ngx_fed_roster_idle(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
 void
 ngx_fed_roster_unheard(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
 {
-    ngx_uint_t           waits;
+    ngx_uint_t           waits, level;
     ngx_fed_watch_t     *watch;
     ngx_fed_outcome_t    outcome;
     ngx_fed_snapshot_t   old;
@@ -926,7 +927,10 @@ ngx_fed_roster_unheard(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
 
     ngx_fed_zone_unlock(fcf);
 
-    ngx_log_error(NGX_LOG_WARN, fcf->log, 0,
+    level = ngx_fed_quiet_level(fcf, NGX_FED_QUIET_SILENCE,
+                                &pair->presentity->domain, NGX_LOG_WARN);
+
+    ngx_log_error(level, fcf->log, 0,
                   "no NOTIFY came for a subscription to a user of \"%V\"",
                   &pair->presentity->domain);
 
@@ -1239,13 +1243,20 @@ ngx_fed_roster_todo(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair, ngx_uint_t todo)
 }
 
 
-/* The request of a SIP user came to nothing (RFC 6665, 4.2.2). */
+/*
+ * The request of a SIP user came to nothing (RFC 6665, 4.2.2).  With
+ * "mask_recipients" it is as one that nobody answers.
+ */
 
 void
 ngx_fed_roster_failed(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair,
     ngx_fed_outcome_t *outcome)
 {
     ngx_fed_watch_t  *watch;
+
+    if (fcf->mask_recipients && ngx_fed_error_reveals(outcome)) {
+        return;
+    }
 
     ngx_fed_zone_lock(fcf);
 

@@ -13,7 +13,7 @@
 #include "ngx_fed.h"
 
 
-#define NGX_FED_ZONE_MAGIC    0x3346464e         /* "NFF3" */
+#define NGX_FED_ZONE_MAGIC    0x3446464e         /* "NFF4" */
 
 #define NGX_FED_SLOTS         128                /* processes of one master */
 #define NGX_FED_RING          32768
@@ -21,6 +21,7 @@
 
 #define NGX_FED_ZONE_NOTE     8192               /* of the zone, for a note */
 #define NGX_FED_ZONE_CHOICE   2048               /* ... a choice */
+#define NGX_FED_ZONE_RATE     1024               /* ... the rate of a user */
 
 /* pages that are kept for what messages need, streams first of all */
 
@@ -30,19 +31,6 @@
 #define NGX_FED_SWEEP         1000               /* ms, when nothing is due */
 #define NGX_FED_LEASE         60000              /* ms */
 #define NGX_FED_SWEEP_MAX     64                 /* in one turn */
-
-
-/* what is known of a domain whose users sent something */
-
-typedef struct {
-    u_char                        color;
-    u_char                        len;
-    u_char                        unused[2];
-    uint32_t                      excess;        /* 1000 * events */
-    ngx_queue_t                   queue;         /* least recently used last */
-    ngx_msec_t                    last;
-    u_char                        name[1];
-} ngx_fed_zone_name_t;
 
 
 /* a pair of a remote domain and one of ours */
@@ -84,9 +72,7 @@ typedef struct {
 
     u_char                        secret[NGX_FED_SECRET_LEN];
 
-    ngx_rbtree_t                  names;
-    ngx_rbtree_node_t             names_sentinel;
-    ngx_queue_t                   lru;
+    ngx_fed_rates_t               rates;
 
     ngx_rbtree_t                  pairs;
     ngx_rbtree_node_t             pairs_sentinel;
@@ -148,11 +134,6 @@ static void ngx_fed_zone_eventfd_handler(ngx_event_t *rev);
 static ngx_uint_t ngx_fed_zone_take(ngx_fed_conf_t *fcf,
     ngx_fed_leg_t **leg, ngx_fed_answer_t *answer);
 static u_char *ngx_fed_zone_ring_space(ngx_fed_slot_t *slot, size_t size);
-static ngx_fed_zone_name_t *ngx_fed_zone_name(ngx_fed_zone_ctx_t *ctx,
-    ngx_str_t *name);
-static ngx_fed_zone_name_t *ngx_fed_zone_name_add(ngx_fed_zone_ctx_t *ctx,
-    ngx_str_t *name, ngx_rbtree_key_t hash);
-static ngx_rbtree_key_t ngx_fed_zone_hash(u_char *p, size_t len);
 static ngx_fed_zone_pair_t *ngx_fed_zone_pair(ngx_fed_zone_ctx_t *ctx,
     ngx_str_t *remote, ngx_str_t *local, ngx_uint_t add);
 static ngx_uint_t ngx_fed_zone_forget(ngx_fed_zone_ctx_t *ctx,
@@ -161,7 +142,6 @@ static void ngx_fed_zone_forget_all(ngx_fed_zone_ctx_t *ctx,
     ngx_uint_t slot);
 static ngx_uint_t ngx_fed_zone_slot_alive(ngx_fed_slot_t *slot);
 static void ngx_fed_zone_sweep_handler(ngx_event_t *ev);
-static ngx_uint_t ngx_fed_zone_evict(ngx_fed_zone_ctx_t *ctx);
 static void *ngx_fed_zone_slab(ngx_fed_zone_ctx_t *ctx, size_t size);
 static uint64_t ngx_fed_id_mix(uint64_t n);
 
@@ -267,12 +247,10 @@ ngx_fed_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     zone->magic = NGX_FED_ZONE_MAGIC;
     zone->size = sizeof(ngx_fed_zone_t);
 
-    ngx_rbtree_init(&zone->names, &zone->names_sentinel,
-                    ngx_rbtree_insert_value);
     ngx_rbtree_init(&zone->pairs, &zone->pairs_sentinel,
                     ngx_rbtree_insert_value);
-    ngx_queue_init(&zone->lru);
 
+    ngx_fed_rates_init(&zone->rates, shm_zone->shm.size / NGX_FED_ZONE_RATE);
     ngx_fed_sessions_init(&zone->sessions);
     ngx_fed_turns_init(&zone->turns);
 
@@ -978,168 +956,9 @@ ngx_fed_zone_secret(ngx_fed_conf_t *fcf)
 }
 
 
-/*
- * Counts an event of a domain against its rate=.  Returns NGX_OK, NGX_BUSY if
- * it is over the rate, NGX_ERROR if the zone is full.
- */
+/* Returns the key under which a name is found in a tree of the zone. */
 
-ngx_int_t
-ngx_fed_zone_admit(ngx_fed_conf_t *fcf, ngx_fed_domain_t *domain,
-    ngx_str_t *name)
-{
-    ngx_int_t             rc, excess;
-    ngx_msec_int_t        ms;
-    ngx_fed_zone_ctx_t   *ctx;
-    ngx_fed_zone_name_t  *node;
-
-    if (domain->rate == 0) {
-        return NGX_OK;
-    }
-
-    ctx = fcf->zone_data;
-
-    ngx_shmtx_lock(&ctx->shpool->mutex);
-
-    node = ngx_fed_zone_name(ctx, name);
-
-    if (node == NULL) {
-        ngx_shmtx_unlock(&ctx->shpool->mutex);
-        return NGX_ERROR;
-    }
-
-    ms = (ngx_msec_int_t) (ngx_current_msec - node->last);
-
-    if (ms < 0) {
-        ms = 0;
-    }
-
-    excess = node->excess - (ngx_int_t) (domain->rate * ms / 1000) + 1000;
-
-    /* a second's worth may come at once */
-
-    excess = ngx_max(excess, 0);
-    rc = NGX_BUSY;
-
-    if ((ngx_uint_t) excess <= ngx_max(domain->rate, 1000)) {
-        node->excess = (uint32_t) excess;
-        node->last = ngx_current_msec;
-        rc = NGX_OK;
-    }
-
-    ngx_shmtx_unlock(&ctx->shpool->mutex);
-
-    return rc;
-}
-
-
-static ngx_fed_zone_name_t *
-ngx_fed_zone_name(ngx_fed_zone_ctx_t *ctx, ngx_str_t *name)
-{
-    ngx_rbtree_key_t      hash;
-    ngx_rbtree_node_t    *node, *sentinel;
-    ngx_fed_zone_name_t  *n;
-
-    hash = ngx_fed_zone_hash(name->data, name->len);
-
-    node = ctx->zone->names.root;
-    sentinel = ctx->zone->names.sentinel;
-
-    while (node != sentinel) {
-
-        if (hash != node->key) {
-            node = (hash < node->key) ? node->left : node->right;
-            continue;
-        }
-
-        n = (ngx_fed_zone_name_t *) &node->color;
-
-        if (n->len == name->len
-            && ngx_memcmp(n->name, name->data, name->len) == 0)
-        {
-            ngx_queue_remove(&n->queue);
-            ngx_queue_insert_head(&ctx->zone->lru, &n->queue);
-            return n;
-        }
-
-        node = node->right;
-    }
-
-    return ngx_fed_zone_name_add(ctx, name, hash);
-}
-
-
-static ngx_fed_zone_name_t *
-ngx_fed_zone_name_add(ngx_fed_zone_ctx_t *ctx, ngx_str_t *name,
-    ngx_rbtree_key_t hash)
-{
-    size_t                size;
-    ngx_uint_t            tries;
-    ngx_rbtree_node_t    *node;
-    ngx_fed_zone_name_t  *n;
-
-    if (name->len > 255) {
-        return NULL;
-    }
-
-    size = offsetof(ngx_rbtree_node_t, color)
-           + offsetof(ngx_fed_zone_name_t, name) + name->len;
-
-    for (tries = 0; tries < 4; tries++) {
-
-        node = ngx_fed_zone_slab(ctx, size);
-
-        if (node) {
-            node->key = hash;
-
-            n = (ngx_fed_zone_name_t *) &node->color;
-
-            n->len = (u_char) name->len;
-            n->excess = 0;
-            n->last = ngx_current_msec;
-            ngx_memcpy(n->name, name->data, name->len);
-
-            ngx_rbtree_insert(&ctx->zone->names, node);
-            ngx_queue_insert_head(&ctx->zone->lru, &n->queue);
-
-            return n;
-        }
-
-        if (!ngx_fed_zone_evict(ctx)) {
-            break;
-        }
-    }
-
-    return NULL;
-}
-
-
-/* The rate that was not used for longest is forgotten first. */
-
-static ngx_uint_t
-ngx_fed_zone_evict(ngx_fed_zone_ctx_t *ctx)
-{
-    ngx_queue_t          *q;
-    ngx_rbtree_node_t    *old;
-    ngx_fed_zone_name_t  *n;
-
-    if (ngx_queue_empty(&ctx->zone->lru)) {
-        return 0;
-    }
-
-    q = ngx_queue_last(&ctx->zone->lru);
-    n = ngx_queue_data(q, ngx_fed_zone_name_t, queue);
-    old = (ngx_rbtree_node_t *)
-              ((u_char *) n - offsetof(ngx_rbtree_node_t, color));
-
-    ngx_queue_remove(q);
-    ngx_rbtree_delete(&ctx->zone->names, old);
-    ngx_slab_free_locked(ctx->shpool, old);
-
-    return 1;
-}
-
-
-static ngx_rbtree_key_t
+ngx_rbtree_key_t
 ngx_fed_zone_hash(u_char *p, size_t len)
 {
     uint64_t  hash;
@@ -1305,7 +1124,8 @@ ngx_fed_zone_stream_opened(ngx_fed_conf_t *fcf, ngx_str_t *remote,
     ngx_shmtx_unlock(&ctx->shpool->mutex);
 
     if (stream == NULL) {
-        level = ngx_fed_zone_full_level(fcf, NGX_LOG_ERR);
+        level = ngx_fed_quiet_level(fcf, NGX_FED_QUIET_FULL, NULL,
+                                    NGX_LOG_ERR);
 
         ngx_log_error(level, fcf->log, 0,
                       "federation zone \"%V\" is full: a stream from \"%V\" "
@@ -1315,21 +1135,6 @@ ngx_fed_zone_stream_opened(ngx_fed_conf_t *fcf, ngx_str_t *remote,
     }
 
     return NGX_OK;
-}
-
-
-/* Returns the level of what a full zone brings about, once in a second. */
-
-ngx_uint_t
-ngx_fed_zone_full_level(ngx_fed_conf_t *fcf, ngx_uint_t level)
-{
-    if (fcf->full_logged == ngx_time()) {
-        return NGX_LOG_INFO;
-    }
-
-    fcf->full_logged = ngx_time();
-
-    return level;
 }
 
 
@@ -1623,12 +1428,28 @@ ngx_fed_zone_alloc(ngx_fed_conf_t *fcf, size_t size)
 
         p = ngx_fed_zone_slab(ctx, size);
 
-        if (p || !ngx_fed_zone_evict(ctx)) {
+        if (p || !ngx_fed_rates_evict(fcf)) {
             return p;
         }
     }
 
     return NULL;
+}
+
+
+/* The same, for what messages need: if there is no room, of the reserve. */
+
+void *
+ngx_fed_zone_alloc_reserve(ngx_fed_conf_t *fcf, size_t size)
+{
+    void                *p;
+    ngx_fed_zone_ctx_t  *ctx;
+
+    ctx = fcf->zone_data;
+
+    p = ngx_fed_zone_alloc(fcf, size);
+
+    return p ? p : ngx_slab_alloc_locked(ctx->shpool, size);
 }
 
 
@@ -1665,6 +1486,17 @@ ngx_fed_zone_free(ngx_fed_conf_t *fcf, void *p)
     ctx = fcf->zone_data;
 
     ngx_slab_free_locked(ctx->shpool, p);
+}
+
+
+ngx_fed_rates_t *
+ngx_fed_zone_rates(ngx_fed_conf_t *fcf)
+{
+    ngx_fed_zone_ctx_t  *ctx;
+
+    ctx = fcf->zone_data;
+
+    return &ctx->zone->rates;
 }
 
 

@@ -12,6 +12,7 @@
 #include <ngx_core.h>
 #include "ngx_fed_event.h"
 #include "ngx_fed_notes.h"
+#include "ngx_fed_rate.h"
 #include "ngx_fed_session.h"
 #include "ngx_fed_turn.h"
 #include "ngx_fed_watch.h"
@@ -96,8 +97,7 @@ ngx_uint_t ngx_fed_zone_gauge(ngx_fed_conf_t *fcf, ngx_fed_gauge_e gauge);
 
 u_char *ngx_fed_zone_secret(ngx_fed_conf_t *fcf);
 
-ngx_int_t ngx_fed_zone_admit(ngx_fed_conf_t *fcf, ngx_fed_domain_t *domain,
-    ngx_str_t *name);
+ngx_rbtree_key_t ngx_fed_zone_hash(u_char *p, size_t len);
 void ngx_fed_zone_count(ngx_fed_conf_t *fcf, ngx_fed_kind_e kind,
     ngx_fed_leg_t *source, ngx_fed_count_e count);
 
@@ -107,8 +107,6 @@ void ngx_fed_zone_stream_closed(ngx_fed_conf_t *fcf, ngx_str_t *remote,
     ngx_str_t *local, ngx_uint_t broken);
 ngx_fed_streams_t ngx_fed_zone_streams(ngx_fed_conf_t *fcf, ngx_str_t *remote,
     ngx_str_t *local);
-
-ngx_uint_t ngx_fed_zone_full_level(ngx_fed_conf_t *fcf, ngx_uint_t level);
 
 ngx_uint_t ngx_fed_zone_number(ngx_fed_conf_t *fcf, ngx_uint_t n);
 void ngx_fed_zone_set_number(ngx_fed_conf_t *fcf, ngx_uint_t number);
@@ -125,7 +123,9 @@ void ngx_fed_zone_choose(ngx_fed_conf_t *fcf, ngx_fed_key_t *key, void *src,
 void ngx_fed_zone_lock(ngx_fed_conf_t *fcf);
 void ngx_fed_zone_unlock(ngx_fed_conf_t *fcf);
 void *ngx_fed_zone_alloc(ngx_fed_conf_t *fcf, size_t size);
+void *ngx_fed_zone_alloc_reserve(ngx_fed_conf_t *fcf, size_t size);
 void ngx_fed_zone_free(ngx_fed_conf_t *fcf, void *p);
+ngx_fed_rates_t *ngx_fed_zone_rates(ngx_fed_conf_t *fcf);
 ngx_fed_watches_t *ngx_fed_zone_watches(ngx_fed_conf_t *fcf);
 ngx_fed_sessions_t *ngx_fed_zone_sessions(ngx_fed_conf_t *fcf);
 ngx_fed_turns_t *ngx_fed_zone_turns(ngx_fed_conf_t *fcf);

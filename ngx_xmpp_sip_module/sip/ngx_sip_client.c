@@ -653,13 +653,17 @@ ngx_sip_client_find(ngx_sip_ctx_t *ctx, uint64_t seq)
 static void
 ngx_sip_client_timeout(ngx_fed_timers_t *timers, ngx_fed_timer_t *timer)
 {
+    ngx_uint_t          level;
     ngx_sip_client_t   *client;
     ngx_fed_outcome_t   outcome;
 
     client = (ngx_sip_client_t *)
                  ((u_char *) timer - offsetof(ngx_sip_client_t, timer));
 
-    ngx_log_error(NGX_LOG_ERR, timers->event.log, 0,
+    level = ngx_fed_quiet_level(client->ctx->conf, NGX_FED_QUIET_SILENCE,
+                                &client->name, NGX_LOG_ERR);
+
+    ngx_log_error(level, timers->event.log, 0,
                   "SIP domain \"%V\" %s a %V in %M ms", &client->name,
                   client->conn ? "did not answer" : "could not be sent",
                   &client->method, timers->length);
@@ -797,6 +801,7 @@ ngx_sip_client_refused(ngx_sip_client_t *client)
 void
 ngx_sip_client_lost(ngx_sip_conn_t *conn)
 {
+    ngx_uint_t         level;
     ngx_queue_t       *q;
     ngx_sip_client_t  *client;
 
@@ -805,7 +810,10 @@ ngx_sip_client_lost(ngx_sip_conn_t *conn)
         q = ngx_queue_head(&conn->clients);
         client = ngx_queue_data(q, ngx_sip_client_t, list);
 
-        ngx_log_error(NGX_LOG_ERR, conn->link->log, 0,
+        level = ngx_fed_quiet_level(conn->ctx->conf, NGX_FED_QUIET_SILENCE,
+                                    &client->name, NGX_LOG_ERR);
+
+        ngx_log_error(level, conn->link->log, 0,
                       "connection closed before a %V was answered: %s",
                       &client->method, conn->link->reason);
 
@@ -1065,12 +1073,16 @@ ngx_sip_client_proven(ngx_sip_conn_t *conn, ngx_sip_client_t *client)
 static void
 ngx_sip_client_foreign(ngx_sip_conn_t *conn, ngx_str_t *domain)
 {
-    ngx_str_t  name;
-    u_char     safe[256];
+    u_char      safe[256];
+    ngx_str_t   name;
+    ngx_uint_t  level;
 
     name = ngx_fed_text_log(safe, sizeof(safe), domain);
 
-    ngx_log_error(NGX_LOG_ERR, conn->link->log, 0,
+    level = ngx_fed_quiet_level(conn->ctx->conf, NGX_FED_QUIET_ANSWER, domain,
+                                NGX_LOG_ERR);
+
+    ngx_log_error(level, conn->link->log, 0,
                   "SIP response for domain \"%V\" came from a peer that may "
                   "not speak for it, and is ignored", &name);
 }

@@ -84,7 +84,6 @@ struct ngx_sip_conn_s {
     ngx_str_t                     spoken;    /* domain it may speak for */
     ngx_fed_domain_t             *spoken_domain;
 
-    ngx_uint_t                    nrefused;  /* for who sends, see logs */
 
     ngx_msec_t                    used;      /* last message */
     ngx_msec_t                    partial_since;

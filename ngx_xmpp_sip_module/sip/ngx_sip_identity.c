@@ -136,6 +136,8 @@ ngx_sip_may_speak(ngx_sip_conn_t *conn, ngx_str_t *name,
     conn->spoken.len = name->len;
     conn->spoken_domain = domain;
 
+    ngx_fed_link_proven(conn->link);
+
     if (conn->link->peer.len == 0) {
         ngx_sip_conn_name(conn, name);
     }

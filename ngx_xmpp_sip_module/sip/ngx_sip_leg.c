@@ -74,6 +74,7 @@ ngx_sip_accept(ngx_stream_session_t *s, ngx_fed_conf_t *fcf)
     ngx_queue_insert_tail(&conn->ctx->conns, &conn->queue);
 
     ngx_sip_conn_ready(conn);
+    ngx_fed_link_unproven(conn->link, &fcf->sip_preauth);
     ngx_fed_link_start(conn->link);
 }
 

@@ -479,7 +479,8 @@ ngx_sip_notifier_create(ngx_sip_subscribe_t *sub)
     ngx_fed_zone_unlock(fcf);
 
     if (sub->status == 500) {
-        level = ngx_fed_zone_full_level(fcf, NGX_LOG_WARN);
+        level = ngx_fed_quiet_level(fcf, NGX_FED_QUIET_FULL, NULL,
+                                    NGX_LOG_WARN);
 
         ngx_log_error(level, sub->conn->link->log, 0,
                       "subscription of a user of \"%V\" to a user of \"%V\" "

@@ -48,6 +48,7 @@ static void ngx_sip_reply_free(ngx_sip_reply_t *reply);
 void
 ngx_sip_reply(ngx_sip_server_t *server, ngx_str_t *data)
 {
+    ngx_uint_t        level;
     ngx_pool_t       *pool;
     ngx_sip_ctx_t    *ctx;
     ngx_fed_event_t  *ev;
@@ -57,7 +58,10 @@ ngx_sip_reply(ngx_sip_server_t *server, ngx_str_t *data)
     ev = server->event;
 
     if (ctx->nreplies == NGX_SIP_REPLIES) {
-        ngx_log_error(NGX_LOG_ERR, ctx->conf->log, 0,
+        level = ngx_fed_quiet_level(ctx->conf, NGX_FED_QUIET_DROP,
+                                    &ev->from.domain, NGX_LOG_ERR);
+
+        ngx_log_error(level, ctx->conf->log, 0,
                       "response to a SIP MESSAGE from a user of \"%V\" is "
                       "dropped: too many wait for a connection",
                       &ev->from.domain);

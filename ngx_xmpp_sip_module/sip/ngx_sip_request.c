@@ -13,7 +13,6 @@
 
 
 #define NGX_SIP_UNSUPPORTED_LEN  1024
-#define NGX_SIP_LOGGED           16      /* refusals, as errors, on a link */
 
 
 static const ngx_sip_dialect_t *ngx_sip_sessions(ngx_sip_conn_t *conn,
@@ -798,7 +797,8 @@ refused:
     from = ngx_fed_text_log(safe, sizeof(safe), &msg->from.uri);
     names = ngx_sip_identity_log(conn, list, sizeof(list));
 
-    level = (conn->nrefused++ < NGX_SIP_LOGGED) ? NGX_LOG_ERR : NGX_LOG_INFO;
+    level = ngx_fed_quiet_level(fcf, NGX_FED_QUIET_SENDER, &ev->from.domain,
+                                NGX_LOG_ERR);
 
     ngx_log_error(level, conn->link->log, 0,
                   "SIP request from \"%V\" is refused: %s; names in the "

@@ -506,12 +506,16 @@ ngx_sip_server_expire(ngx_fed_timers_t *timers, ngx_fed_timer_t *timer)
 {
     u_char             buf[NGX_SIP_TAIL_LEN], *p;
     ngx_str_t          tail, reason;
+    ngx_uint_t         level;
     ngx_sip_server_t  *server;
 
     server = (ngx_sip_server_t *)
                  ((u_char *) timer - offsetof(ngx_sip_server_t, expire));
 
-    ngx_log_error(NGX_LOG_ERR, timers->event.log, 0,
+    level = ngx_fed_quiet_level(server->ctx->conf, NGX_FED_QUIET_SILENCE,
+                                &server->event->to.domain, NGX_LOG_ERR);
+
+    ngx_log_error(level, timers->event.log, 0,
                   "no outcome of a SIP MESSAGE to a user of \"%V\" in %M ms: "
                   "answered by 504", &server->event->to.domain,
                   timers->length);

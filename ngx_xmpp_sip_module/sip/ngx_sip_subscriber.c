@@ -452,6 +452,7 @@ ngx_sip_subscriber_document(ngx_sip_notified_t *ntf,
     u_char            *p;
     ngx_int_t          rc;
     ngx_str_t          lang, name;
+    ngx_uint_t         level;
     ngx_sip_msg_t     *msg;
     ngx_fed_event_t   *ev;
     ngx_sip_media_t    media;
@@ -506,7 +507,10 @@ ngx_sip_subscriber_document(ngx_sip_notified_t *ntf,
 
         name = ngx_fed_text_log(safe, sizeof(safe), &ntf->remote->uri);
 
-        ngx_log_error(NGX_LOG_WARN, ntf->conn->link->log, 0,
+        level = ngx_fed_quiet_level(ev->conf, NGX_FED_QUIET_DOCUMENT,
+                                    &ev->from.domain, NGX_LOG_WARN);
+
+        ngx_log_error(level, ntf->conn->link->log, 0,
                       "presence document from \"%V\" is about somebody else, "
                       "and is ignored", &name);
 
@@ -1039,9 +1043,12 @@ static void
 ngx_sip_subscriber_no_room(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair,
     ngx_fed_event_t *ev)
 {
+    ngx_uint_t        level;
     ngx_fed_watch_t  *watch;
 
-    ngx_log_error(NGX_LOG_ERR, fcf->log, 0,
+    level = ngx_fed_quiet_level(fcf, NGX_FED_QUIET_FULL, NULL, NGX_LOG_ERR);
+
+    ngx_log_error(level, fcf->log, 0,
                   "no room to subscribe a user of \"%V\" to a user of \"%V\", "
                   "see \"zone\"", &pair->watcher->domain,
                   &pair->presentity->domain);
@@ -1437,6 +1444,7 @@ ngx_sip_subscriber_piggybacked(ngx_sip_notified_t *ntf,
     ngx_sip_client_t *client)
 {
     ngx_int_t          rc;
+    ngx_uint_t         level;
     ngx_sip_asked_t   *asked;
     ngx_fed_event_t   *ev;
     ngx_sip_header_t  *h;
@@ -1467,7 +1475,10 @@ ngx_sip_subscriber_piggybacked(ngx_sip_notified_t *ntf,
     rc = ngx_sip_subscriber_content(ntf, &refusal);
 
     if (rc == NGX_DECLINED) {
-        ngx_log_error(NGX_LOG_WARN, ntf->conn->link->log, 0,
+        level = ngx_fed_quiet_level(ev->conf, NGX_FED_QUIET_DOCUMENT,
+                                    &client->name, NGX_LOG_WARN);
+
+        ngx_log_error(level, ntf->conn->link->log, 0,
                       "what a SIP response to a SUBSCRIBE to a user of \"%V\" "
                       "has for a NOTIFY is ignored: it would be refused by %ui",
                       &client->name, refusal.status);
@@ -1635,7 +1646,7 @@ ngx_sip_subscriber_failed(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome)
 {
     ngx_int_t          rc;
     ngx_msec_t         wait;
-    ngx_uint_t         over, live;
+    ngx_uint_t         over, live, level;
     ngx_sip_ctx_t     *ctx;
     ngx_fed_pair_t     pair;
     ngx_fed_conf_t    *fcf;
@@ -1703,7 +1714,10 @@ ngx_sip_subscriber_failed(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome)
         }
     }
 
-    ngx_log_error(NGX_LOG_WARN, fcf->log, 0,
+    level = ngx_fed_quiet_level(fcf, NGX_FED_QUIET_SUBSCRIBE, &client->name,
+                                NGX_LOG_WARN);
+
+    ngx_log_error(level, fcf->log, 0,
                   "SUBSCRIBE to a user of \"%V\" failed: %V %ui", &client->name,
                   ngx_fed_error_result_name(outcome->result), outcome->status);
 

@@ -291,7 +291,7 @@ ngx_xmpp_barrier_lost(ngx_xmpp_route_t *route, ngx_uint_t generation)
 void
 ngx_xmpp_barrier_timeout(ngx_fed_timers_t *timers, ngx_fed_timer_t *timer)
 {
-    ngx_uint_t         current;
+    ngx_uint_t         level, current;
     ngx_xmpp_item_t   *item;
     ngx_xmpp_batch_t  *batch;
     ngx_xmpp_route_t  *route;
@@ -302,7 +302,11 @@ ngx_xmpp_barrier_timeout(ngx_fed_timers_t *timers, ngx_fed_timer_t *timer)
     if (item->ping) {
         batch = ngx_queue_data(&item->queue, ngx_xmpp_batch_t, ping.queue);
 
-        ngx_log_error(NGX_LOG_WARN, route->remote->xmpp->log, 0,
+        level = ngx_fed_quiet_level(route->remote->xmpp->conf,
+                                    NGX_FED_QUIET_SILENCE,
+                                    &route->remote->sn.str, NGX_LOG_WARN);
+
+        ngx_log_error(level, route->remote->xmpp->log, 0,
                       "XMPP domain \"%V\" did not answer a ping from \"%V\" "
                       "in time", &route->remote->sn.str, &route->local);
 
@@ -391,7 +395,7 @@ void
 ngx_xmpp_barrier_answer(ngx_xmpp_t *xmpp, ngx_fed_answer_t *answer)
 {
     ngx_str_t          *from, *to;
-    ngx_uint_t          ping;
+    ngx_uint_t          ping, level;
     ngx_xmpp_item_t    *item;
     ngx_xmpp_batch_t   *batch;
     ngx_xmpp_route_t   *route;
@@ -415,7 +419,10 @@ ngx_xmpp_barrier_answer(ngx_xmpp_t *xmpp, ngx_fed_answer_t *answer)
         || answer->to.len != to->len
         || ngx_memcmp(answer->to.data, to->data, to->len) != 0)
     {
-        ngx_log_error(NGX_LOG_WARN, xmpp->log, 0,
+        level = ngx_fed_quiet_level(xmpp->conf, NGX_FED_QUIET_ANSWER,
+                                    &answer->from, NGX_LOG_WARN);
+
+        ngx_log_error(level, xmpp->log, 0,
                       "answer from XMPP domain \"%V\" to \"%V\" ignored: the "
                       "stanza went from \"%V\" to \"%V\"",
                       &answer->from, &answer->to, to, from);
@@ -668,6 +675,7 @@ ngx_xmpp_barrier_late(ngx_xmpp_t *xmpp, ngx_fed_answer_t *answer)
 {
     u_char            buf[2][NGX_XMPP_LOG_TEXT];
     ngx_str_t         from, to, *domain;
+    ngx_uint_t        level;
     ngx_xmpp_late_t  *late;
 
     late = &xmpp->late[answer->seq % NGX_XMPP_LATE];
@@ -698,7 +706,10 @@ ngx_xmpp_barrier_late(ngx_xmpp_t *xmpp, ngx_fed_answer_t *answer)
     from = ngx_fed_text_log(buf[0], NGX_XMPP_LOG_TEXT, &from);
     to = ngx_fed_text_log(buf[1], NGX_XMPP_LOG_TEXT, &to);
 
-    ngx_log_error(NGX_LOG_WARN, xmpp->log, 0,
+    level = ngx_fed_quiet_level(xmpp->conf, NGX_FED_QUIET_BOUNCE, domain,
+                                NGX_LOG_WARN);
+
+    ngx_log_error(level, xmpp->log, 0,
                   "message from \"%V\" to \"%V\" was accepted but bounced "
                   "later: %V", &from, &to,
                   ngx_fed_error_condition_name(answer->outcome.condition));

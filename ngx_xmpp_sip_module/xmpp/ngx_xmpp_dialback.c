@@ -28,6 +28,8 @@ static void ngx_xmpp_dialback_error(ngx_xmpp_stream_t *stream,
     ngx_str_t *remote, ngx_str_t *local, const char *condition);
 static ngx_xmpp_route_t *ngx_xmpp_dialback_route(ngx_xmpp_stream_t *stream,
     ngx_xmpp_element_t *el);
+static void ngx_xmpp_dialback_further(ngx_xmpp_stream_t *stream,
+    ngx_xmpp_element_t *el);
 static void ngx_xmpp_dialback_unsolicited(ngx_xmpp_stream_t *stream,
     ngx_xmpp_element_t *el);
 static ngx_str_t ngx_xmpp_dialback_trim(ngx_str_t *text);
@@ -77,6 +79,7 @@ ngx_xmpp_dialback_result(ngx_xmpp_stream_t *stream, ngx_str_t *remote,
 {
     u_char             buf[NGX_XMPP_LOG_TEXT];
     ngx_str_t          name;
+    ngx_uint_t         level;
     const char        *condition;
     ngx_xmpp_pair_t   *pair;
 
@@ -85,7 +88,10 @@ ngx_xmpp_dialback_result(ngx_xmpp_stream_t *stream, ngx_str_t *remote,
     if (condition) {
         name = ngx_fed_text_log(buf, NGX_XMPP_LOG_TEXT, local);
 
-        ngx_log_error(NGX_LOG_WARN, stream->link->log, 0,
+        level = ngx_fed_quiet_level(stream->conf, NGX_FED_QUIET_DIALBACK,
+                                    remote, NGX_LOG_WARN);
+
+        ngx_log_error(level, stream->link->log, 0,
                       "dialback from \"%V\" to \"%V\" refused: %s",
                       remote, &name, condition);
 
@@ -101,7 +107,10 @@ ngx_xmpp_dialback_result(ngx_xmpp_stream_t *stream, ngx_str_t *remote,
     pair = ngx_xmpp_pair_add(stream, remote, local);
 
     if (pair == NULL) {
-        ngx_log_error(NGX_LOG_WARN, stream->link->log, 0,
+        level = ngx_fed_quiet_level(stream->conf, NGX_FED_QUIET_DIALBACK,
+                                    remote, NGX_LOG_WARN);
+
+        ngx_log_error(level, stream->link->log, 0,
                       "dialback from \"%V\" refused: there are %ui pairs of "
                       "domains on its stream already",
                       remote, stream->npairs);
@@ -128,6 +137,7 @@ ngx_xmpp_dialback_result(ngx_xmpp_stream_t *stream, ngx_str_t *remote,
 
     if (pair->proven) {
         ngx_xmpp_dialback_type(stream, remote, local, "valid");
+        ngx_xmpp_bidi_proven(pair);
         return;
     }
 
@@ -185,6 +195,7 @@ ngx_xmpp_dialback_authoritative(ngx_xmpp_stream_t *stream,
 {
     u_char       ours[NGX_XMPP_KEY_LEN], buf[NGX_XMPP_STREAM_ID_MAX * 6];
     ngx_str_t    from, to, escaped;
+    ngx_uint_t   level;
     const char  *answer;
 
     if (id->len > NGX_XMPP_STREAM_ID_MAX) {
@@ -213,7 +224,10 @@ ngx_xmpp_dialback_authoritative(ngx_xmpp_stream_t *stream,
         answer = "type='valid'/>";
 
     } else {
-        ngx_log_error(NGX_LOG_WARN, stream->link->log, 0,
+        level = ngx_fed_quiet_level(stream->conf, NGX_FED_QUIET_KEY,
+                                    receiving, NGX_LOG_WARN);
+
+        ngx_log_error(level, stream->link->log, 0,
                       "\"%V\" got a dialback key from somebody who is not "
                       "us, claiming to be \"%V\"", receiving, originating);
         answer = "type='invalid'/>";
@@ -334,6 +348,11 @@ ngx_xmpp_dialback_out(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
 
     type = &el->attr[NGX_XMPP_TYPE];
 
+    if (type->data == NULL && stream->bidi) {
+        ngx_xmpp_dialback_further(stream, el);
+        return;
+    }
+
     route = ngx_xmpp_dialback_route(stream, el);
 
     if (route == NULL || type->data == NULL) {
@@ -376,6 +395,31 @@ ngx_xmpp_dialback_out(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
                   "%V", &stream->remote, &route->local, &text);
 
     ngx_xmpp_out_refused(route, NGX_FED_DIALBACK_ERROR, "dialback error");
+}
+
+
+/*
+ * On a bidirectional stream of ours the peer wants to prove yet another domain:
+ * it is told at once that it has to do so on a stream of its own.
+ */
+
+static void
+ngx_xmpp_dialback_further(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
+{
+    ngx_str_t    from, to;
+    ngx_pool_t  *pool;
+
+    pool = stream->xml.pool;
+
+    if (!ngx_xmpp_equal(&el->name, "result")
+        || ngx_xmpp_domain(pool, &el->attr[NGX_XMPP_FROM], &from) != NGX_OK
+        || ngx_xmpp_domain(pool, &el->attr[NGX_XMPP_TO], &to) != NGX_OK)
+    {
+        ngx_xmpp_dialback_unsolicited(stream, el);
+        return;
+    }
+
+    ngx_xmpp_dialback_error(stream, &from, &to, "feature-not-implemented");
 }
 
 
@@ -447,6 +491,7 @@ void
 ngx_xmpp_dialback_verified(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
 {
     ngx_str_t           from, to, *type, *id;
+    ngx_uint_t          level;
     ngx_pool_t         *pool;
     ngx_xmpp_pair_t    *pair;
     ngx_xmpp_stream_t  *inbound;
@@ -483,10 +528,14 @@ ngx_xmpp_dialback_verified(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
             ngx_xmpp_pair_proven(pair, "dialback");
             ngx_xmpp_dialback_type(inbound, &pair->remote, &pair->local,
                                    "valid");
+            ngx_xmpp_bidi_proven(pair);
 
         } else if (ngx_xmpp_equal(type, "invalid")) {
 
-            ngx_log_error(NGX_LOG_WARN, inbound->link->log, 0,
+            level = ngx_fed_quiet_level(inbound->conf, NGX_FED_QUIET_DIALBACK,
+                                        &pair->remote, NGX_LOG_WARN);
+
+            ngx_log_error(level, inbound->link->log, 0,
                           "dialback key from somebody claiming to be \"%V\" "
                           "is invalid", &pair->remote);
 
@@ -586,14 +635,18 @@ static void
 ngx_xmpp_dialback_unsolicited(ngx_xmpp_stream_t *stream,
     ngx_xmpp_element_t *el)
 {
-    u_char     buf[2][NGX_XMPP_LOG_TEXT];
-    ngx_str_t  name, from;
+    u_char      buf[2][NGX_XMPP_LOG_TEXT];
+    ngx_str_t   name, from;
+    ngx_uint_t  level;
 
     name = ngx_fed_text_log(buf[0], NGX_XMPP_LOG_TEXT, &el->name);
     from = ngx_fed_text_log(buf[1], NGX_XMPP_LOG_TEXT,
                             &el->attr[NGX_XMPP_FROM]);
 
-    ngx_log_error(NGX_LOG_WARN, stream->link->log, 0,
+    level = ngx_fed_quiet_level(stream->conf, NGX_FED_QUIET_UNSOLICITED,
+                                &stream->remote, NGX_LOG_WARN);
+
+    ngx_log_error(level, stream->link->log, 0,
                   "unsolicited dialback %V from \"%V\" ignored",
                   &name, &from);
 }

@@ -25,11 +25,7 @@ static void ngx_xmpp_in_trust(ngx_xmpp_stream_t *stream);
 static void ngx_xmpp_in_element(void *data, ngx_xmpp_element_t *el);
 static void ngx_xmpp_in_starttls(ngx_xmpp_stream_t *stream,
     ngx_xmpp_element_t *el);
-static void ngx_xmpp_in_stanza(ngx_xmpp_stream_t *stream,
-    ngx_xmpp_element_t *el);
-static void ngx_xmpp_in_drop(ngx_xmpp_stream_t *stream, ngx_uint_t broken);
 static void ngx_xmpp_in_secured(ngx_fed_link_t *link);
-static void ngx_xmpp_in_quit(ngx_fed_link_t *link);
 static void ngx_xmpp_in_closed(ngx_fed_link_t *link);
 static void ngx_xmpp_in_timeout(ngx_fed_link_t *link);
 
@@ -50,8 +46,8 @@ static const ngx_fed_link_ops_t  ngx_xmpp_in_link = {
 
 
 /*
- * Takes an accepted connection.  ssl is what STARTTLS is done with, or NULL
- * without a certificate.
+ * Takes an accepted connection, on which TLS may be up already (XEP-0368).  ssl
+ * is what STARTTLS is done with, or NULL without a certificate.
  */
 
 void
@@ -83,11 +79,14 @@ ngx_xmpp_accept(ngx_stream_session_t *s, ngx_fed_conf_t *fcf, ngx_ssl_t *ssl)
     }
 
     stream->link = link;
+    stream->direct = link->secure;
 
     ngx_fed_link_set_timeout(link, fcf->handshake_timeout, ngx_xmpp_in_timeout,
                              0);
 
     ngx_fed_link_busy(link, 0);
+
+    ngx_fed_link_unproven(link, &fcf->xmpp_preauth);
 
     ngx_fed_link_start(link);
 
@@ -224,6 +223,7 @@ ngx_xmpp_in_open(ngx_xmpp_stream_t *stream)
 
         if (pair) {
             ngx_xmpp_pair_proven(pair, "certificate");
+            ngx_xmpp_bidi_proven(pair);
         }
     }
 }
@@ -250,6 +250,9 @@ ngx_xmpp_in_trust(ngx_xmpp_stream_t *stream)
 
     level = (stream->domain->auth == NGX_FED_AUTH_EXTERNAL) ? NGX_LOG_WARN
                                                             : NGX_LOG_INFO;
+
+    level = ngx_fed_quiet_level(stream->conf, NGX_FED_QUIET_CERTIFICATE,
+                                &stream->remote, level);
 
     ngx_log_error(level, stream->link->log, 0,
                   "certificate does not prove XMPP domain \"%V\": %V",
@@ -298,12 +301,13 @@ ngx_xmpp_in_features(ngx_xmpp_stream_t *stream)
     sm = (stream->sasl_done && fcf->stream_management)
          ? "<sm xmlns='urn:xmpp:sm:3'/>" : "";
 
-    (void) ngx_xmpp_stream_write(stream, "<stream:features>%s%s%s%s"
+    (void) ngx_xmpp_stream_write(stream, "<stream:features>%s%s%s%s%s"
                 "<limits xmlns='urn:xmpp:stream-limits:0'>"
                 "<max-bytes>%uz</max-bytes>"
                 "<idle-seconds>%M</idle-seconds></limits>"
                 "</stream:features>",
-                starttls, mechanisms, dialback, sm, fcf->stanza_size,
+                starttls, mechanisms, dialback,
+                ngx_xmpp_bidi_feature(stream), sm, fcf->stanza_size,
                 fcf->xmpp_idle_timeout / 1000);
 }
 
@@ -336,6 +340,10 @@ ngx_xmpp_in_element(void *data, ngx_xmpp_element_t *el)
 
     case NGX_XMPP_NS_SM:
         ngx_xmpp_sm_in(stream, el);
+        return;
+
+    case NGX_XMPP_NS_BIDI:
+        ngx_xmpp_bidi_in(stream, el);
         return;
 
     case NGX_XMPP_NS_STREAM:
@@ -393,6 +401,7 @@ ngx_xmpp_in_forget(ngx_xmpp_stream_t *stream)
     if (stream->nproven) {
         ngx_fed_link_set_timeout(stream->link, stream->conf->handshake_timeout,
                                  ngx_xmpp_in_timeout, 0);
+        ngx_fed_link_unproven(stream->link, &stream->conf->xmpp_preauth);
     }
 
     ngx_xmpp_in_drop(stream, 0);
@@ -402,6 +411,7 @@ ngx_xmpp_in_forget(ngx_xmpp_stream_t *stream)
     ngx_str_null(&stream->link->peer);
 
     stream->domain = NULL;
+    stream->bidi = 0;
 
     /* while it lasts, the link is not the leg's to close */
 
@@ -409,9 +419,12 @@ ngx_xmpp_in_forget(ngx_xmpp_stream_t *stream)
 }
 
 
-/* The pairs are gone, and what is asked on their behalf is asked in vain. */
+/*
+ * The pairs of a stream are gone, and what is asked on their behalf is asked in
+ * vain.  broken tells that it was not read to its end.
+ */
 
-static void
+void
 ngx_xmpp_in_drop(ngx_xmpp_stream_t *stream, ngx_uint_t broken)
 {
     ngx_queue_t      *q;
@@ -431,6 +444,11 @@ ngx_xmpp_in_drop(ngx_xmpp_stream_t *stream, ngx_uint_t broken)
         if (pair->verify) {
             pair->verify->pair = NULL;
         }
+
+        if (pair->peer) {
+            ngx_queue_remove(&pair->member);
+            ngx_xmpp_out_leave(pair->peer);
+        }
     }
 
     ngx_queue_init(&stream->pairs);
@@ -440,7 +458,9 @@ ngx_xmpp_in_drop(ngx_xmpp_stream_t *stream, ngx_uint_t broken)
 }
 
 
-static void
+/* A stanza of the peer, on a stream that it may send on. */
+
+void
 ngx_xmpp_in_stanza(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
 {
     if (!ngx_xmpp_equal(&el->name, "message")
@@ -496,7 +516,7 @@ ngx_xmpp_in_secured(ngx_fed_link_t *link)
  * the time that it is given.
  */
 
-static void
+void
 ngx_xmpp_in_quit(ngx_fed_link_t *link)
 {
     ngx_xmpp_stream_t  *stream;
@@ -525,8 +545,6 @@ ngx_xmpp_in_quit(ngx_fed_link_t *link)
 static void
 ngx_xmpp_in_closed(ngx_fed_link_t *link)
 {
-    ngx_queue_t        *q;
-    ngx_xmpp_pair_t    *pair;
     ngx_xmpp_stream_t  *stream;
 
     stream = link->data;
@@ -540,13 +558,10 @@ ngx_xmpp_in_closed(ngx_fed_link_t *link)
                   "inbound XMPP stream is down: %s, %ui domain pairs",
                   link->reason ? link->reason : "closed", stream->nproven);
 
-    if (ngx_xmpp_sm_suspend(stream)) {
-        q = ngx_queue_head(&stream->pairs);
-        pair = ngx_queue_data(q, ngx_xmpp_pair_t, queue);
-        pair->proven = 0;
-    }
+    (void) ngx_xmpp_sm_suspend(stream);
 
     ngx_xmpp_in_drop(stream, !stream->close_received);
+    ngx_xmpp_out_broken(stream, 0);
     ngx_xmpp_stream_free(stream);
 }
 
@@ -648,7 +663,7 @@ ngx_xmpp_pair_add(ngx_xmpp_stream_t *stream, ngx_str_t *remote,
 
 /*
  * The peer may send from the one domain to the other from now on, unless that
- * ends its stream.
+ * ends the stream.  how is a text for the log of an inbound one.
  */
 
 void
@@ -673,6 +688,11 @@ ngx_xmpp_pair_proven(ngx_xmpp_pair_t *pair, const char *how)
     pair->proven = 1;
     stream->nproven++;
 
+    if (stream->role != NGX_XMPP_INBOUND) {
+        return;
+    }
+    ngx_fed_link_proven(stream->link);
+
     if (stream->link->peer.len == 0) {
         stream->link->peer = pair->remote;
     }
@@ -681,7 +701,7 @@ ngx_xmpp_pair_proven(ngx_xmpp_pair_t *pair, const char *how)
                   "inbound XMPP stream is up: from \"%V\" to \"%V\", "
                   "proven by %s, %s",
                   &pair->remote, &pair->local, how,
-                  stream->link->secure ? "TLS" : "no TLS");
+                  ngx_xmpp_stream_tls(stream));
 
     if (stream->nproven == 1) {
         stream->last = ngx_current_msec;

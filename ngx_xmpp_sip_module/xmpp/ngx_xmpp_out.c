@@ -24,8 +24,6 @@
                             - offsetof(ngx_xmpp_remote_t, sn)))
 
 
-static ngx_xmpp_remote_t *ngx_xmpp_out_remote(ngx_xmpp_t *xmpp,
-    ngx_str_t *name);
 static ngx_xmpp_route_t *ngx_xmpp_out_route(ngx_xmpp_t *xmpp,
     ngx_str_t *remote, ngx_str_t *local);
 static size_t ngx_xmpp_out_size(ngx_fed_event_t *ev, ngx_str_t *from,
@@ -33,12 +31,9 @@ static size_t ngx_xmpp_out_size(ngx_fed_event_t *ev, ngx_str_t *from,
 static u_char *ngx_xmpp_out_write(u_char *p, ngx_fed_event_t *ev,
     ngx_str_t *from, ngx_str_t *to, ngx_xmpp_item_t *item);
 static void ngx_xmpp_out_wait(ngx_xmpp_route_t *route, ngx_xmpp_item_t *item);
-static void ngx_xmpp_out_connect(ngx_xmpp_route_t *route);
 static ngx_uint_t ngx_xmpp_out_share(ngx_xmpp_route_t *route);
 static ngx_xmpp_stream_t *ngx_xmpp_out_create(ngx_xmpp_t *xmpp,
     ngx_xmpp_role_e role, ngx_str_t *local, ngx_str_t *remote);
-static void ngx_xmpp_out_attach(ngx_xmpp_route_t *route,
-    ngx_xmpp_stream_t *stream);
 static void ngx_xmpp_out_detach(ngx_xmpp_route_t *route);
 static void ngx_xmpp_out_dialled(ngx_fed_dial_t *dial, ngx_connection_t *c);
 static ngx_int_t ngx_xmpp_out_begin(ngx_xmpp_stream_t *stream,
@@ -62,7 +57,6 @@ static void ngx_xmpp_out_authenticate(ngx_xmpp_stream_t *stream,
 static void ngx_xmpp_out_dialback(ngx_xmpp_stream_t *stream);
 static ngx_uint_t ngx_xmpp_out_external(ngx_xmpp_element_t *el);
 static ngx_uint_t ngx_xmpp_out_mandatory(ngx_xmpp_element_t *el);
-static void ngx_xmpp_out_flush(ngx_xmpp_route_t *route);
 static void ngx_xmpp_out_others(ngx_xmpp_stream_t *stream);
 static void ngx_xmpp_out_fail(ngx_xmpp_route_t *route,
     ngx_fed_outcome_e result, const char *reason);
@@ -95,6 +89,12 @@ static const ngx_fed_link_ops_t  ngx_xmpp_out_link = {
 
 static const ngx_str_t  ngx_xmpp_out_services[] = {
     ngx_string("xmpp-server"),
+    ngx_null_string
+};
+
+
+static const ngx_str_t  ngx_xmpp_out_direct[] = {
+    ngx_string("xmpps-server"),
     ngx_null_string
 };
 
@@ -260,6 +260,7 @@ void
 ngx_xmpp_out_stanza(ngx_xmpp_t *xmpp, ngx_str_t *local, ngx_str_t *remote,
     ngx_str_t *stanza)
 {
+    ngx_uint_t         level;
     ngx_fed_conf_t    *fcf;
     ngx_xmpp_item_t   *item;
     ngx_xmpp_route_t  *route;
@@ -285,7 +286,10 @@ ngx_xmpp_out_stanza(ngx_xmpp_t *xmpp, ngx_str_t *local, ngx_str_t *remote,
     }
 
     if (route->remote->nwaiting >= fcf->domain_queue) {
-        ngx_log_error(NGX_LOG_WARN, xmpp->log, 0,
+        level = ngx_fed_quiet_level(fcf, NGX_FED_QUIET_DROP, remote,
+                                    NGX_LOG_WARN);
+
+        ngx_log_error(level, xmpp->log, 0,
                       "stanza for XMPP domain \"%V\" dropped: too many wait",
                       remote);
         return;
@@ -370,7 +374,9 @@ ngx_xmpp_out_route(ngx_xmpp_t *xmpp, ngx_str_t *remote_name, ngx_str_t *local)
 }
 
 
-static ngx_xmpp_remote_t *
+/* Finds a remote domain, or makes it.  Returns NULL if there is no memory. */
+
+ngx_xmpp_remote_t *
 ngx_xmpp_out_remote(ngx_xmpp_t *xmpp, ngx_str_t *name)
 {
     uint32_t            hash;
@@ -419,6 +425,7 @@ ngx_xmpp_out_remote(ngx_xmpp_t *xmpp, ngx_str_t *name)
     remote->timer.cancelable = 1;
 
     ngx_queue_init(&remote->streams);
+    ngx_queue_init(&remote->pairs);
     ngx_queue_init(&remote->routes);
 
     ngx_rbtree_insert(&xmpp->remotes, &remote->sn.node);
@@ -429,7 +436,7 @@ ngx_xmpp_out_remote(ngx_xmpp_t *xmpp, ngx_str_t *name)
 
 /* Sees to it that there will be a stream for the route. */
 
-static void
+void
 ngx_xmpp_out_connect(ngx_xmpp_route_t *route)
 {
     ngx_msec_int_t      left;
@@ -438,7 +445,9 @@ ngx_xmpp_out_connect(ngx_xmpp_route_t *route)
 
     remote = route->remote;
 
-    if (route->stream || ngx_xmpp_out_share(route)) {
+    if (route->stream || ngx_xmpp_bidi_carry(route)
+        || ngx_xmpp_out_share(route))
+    {
         return;
     }
 
@@ -502,7 +511,9 @@ ngx_xmpp_out_share(ngx_xmpp_route_t *route)
         stream = ngx_queue_data(q, ngx_xmpp_stream_t, member);
 
         if (stream->quit || stream->close_sent || stream->close_received
-            || stream->result != NGX_FED_PENDING)
+            || stream->result != NGX_FED_PENDING
+            || (stream->bidi
+                && stream->npairs >= stream->conf->stream_domains))
         {
             continue;
         }
@@ -576,8 +587,18 @@ ngx_xmpp_out_create(ngx_xmpp_t *xmpp, ngx_xmpp_role_e role, ngx_str_t *local,
 
     stream->dial = dial;
 
-    dial->services = ngx_xmpp_out_services;
-    dial->port = NGX_XMPP_OUT_PORT;
+    if (domain->direct) {
+        dial->services = ngx_xmpp_out_direct;
+
+    } else {
+        dial->services = ngx_xmpp_out_services;
+        dial->port = NGX_XMPP_OUT_PORT;
+
+        if (domain->tls != NGX_FED_TLS_OFF) {
+            dial->secure = ngx_xmpp_out_direct;
+        }
+    }
+
     dial->data = stream;
     dial->handler = ngx_xmpp_out_dialled;
 
@@ -629,7 +650,9 @@ ngx_xmpp_out_verify(ngx_xmpp_pair_t *pair, ngx_str_t *key)
 }
 
 
-static void
+/* The stream carries, or will carry, what the route sends. */
+
+void
 ngx_xmpp_out_attach(ngx_xmpp_route_t *route, ngx_xmpp_stream_t *stream)
 {
     route->stream = stream;
@@ -717,12 +740,24 @@ ngx_xmpp_out_begin(ngx_xmpp_stream_t *stream, ngx_connection_t *c)
     stream->sasl_failed = 0;
     stream->trusted = 0;
     stream->dialback = 0;
+    stream->bidi = 0;
     stream->gone = 0;
     stream->sm_offered = 0;
     stream->resuming = 0;
+    stream->direct = stream->dial->direct;
 
     ngx_fed_link_set_timeout(link, stream->conf->handshake_timeout,
                              ngx_xmpp_out_timeout, 0);
+
+    if (stream->direct) {
+        ngx_str_set(&link->alpn, NGX_XMPP_ALPN);
+
+        stream->state = NGX_XMPP_TLS;
+
+        ngx_fed_link_secure(link, stream->conf->xmpp_ssl, 1, &stream->remote);
+
+        return NGX_OK;
+    }
 
     (void) ngx_xmpp_stream_header(stream);
 
@@ -817,6 +852,11 @@ ngx_xmpp_out_element(void *data, ngx_xmpp_element_t *el)
         return;
 
     case NGX_XMPP_NS_SERVER:
+
+        if (stream->bidi) {
+            ngx_xmpp_in_stanza(stream, el);
+            return;
+        }
 
         /* streams between servers are one-way, RFC 6120, 4.5 */
 
@@ -937,6 +977,8 @@ ngx_xmpp_out_features(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
     if (stream->sasl_done) {
         stream->state = NGX_XMPP_OPEN;
 
+        ngx_xmpp_bidi_ready(stream->primary);
+
         if (ngx_xmpp_sm_begin(stream)) {
             return;
         }
@@ -945,6 +987,7 @@ ngx_xmpp_out_features(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
         return;
     }
 
+    ngx_xmpp_bidi_request(stream, el);
     ngx_xmpp_out_authenticate(stream, el);
 }
 
@@ -1173,10 +1216,13 @@ ngx_xmpp_out_ready(ngx_xmpp_route_t *route, const char *how)
 
     ngx_log_error(NGX_LOG_NOTICE, stream->link->log, 0,
                   "outbound XMPP stream is up: from \"%V\" to \"%V\", "
-                  "proven by %s, %s%s",
+                  "proven by %s, %s%s%s",
                   &route->local, &remote->sn.str, how,
-                  stream->link->secure ? "TLS" : "no TLS",
-                  stream->trusted ? ", peer's certificate is good" : "");
+                  ngx_xmpp_stream_tls(stream),
+                  stream->trusted ? ", peer's certificate is good" : "",
+                  stream->bidi ? ", both ways" : "");
+
+    ngx_xmpp_bidi_ready(route);
 
     if (first) {
         stream->state = NGX_XMPP_OPEN;
@@ -1202,9 +1248,9 @@ ngx_xmpp_out_ready(ngx_xmpp_route_t *route, const char *how)
 }
 
 
-/* Sends what waited. */
+/* Sends what waited for the route. */
 
-static void
+void
 ngx_xmpp_out_flush(ngx_xmpp_route_t *route)
 {
     u_char           *p;
@@ -1459,14 +1505,23 @@ ngx_xmpp_out_secured(ngx_fed_link_t *link)
 static void
 ngx_xmpp_out_quit(ngx_fed_link_t *link)
 {
-    ngx_xmpp_stream_close(link->data, "the process ends");
+    ngx_xmpp_stream_t  *stream;
+
+    stream = link->data;
+
+    if (stream->nproven) {
+        ngx_xmpp_in_quit(link);
+        return;
+    }
+
+    ngx_xmpp_stream_close(stream, "the process ends");
 }
 
 
 static void
 ngx_xmpp_out_closed(ngx_fed_link_t *link)
 {
-    ngx_uint_t          suspended;
+    ngx_uint_t          level, suspended;
     ngx_queue_t        *q;
     ngx_xmpp_route_t   *route;
     ngx_xmpp_stream_t  *stream;
@@ -1491,10 +1546,15 @@ ngx_xmpp_out_closed(ngx_fed_link_t *link)
                       suspended ? ", it is to be resumed" : "");
 
     } else if (!stream->final || stream->result != NGX_FED_PENDING) {
-        ngx_log_error(NGX_LOG_ERR, link->log, 0,
+        level = ngx_fed_quiet_level(stream->conf, NGX_FED_QUIET_STREAM,
+                                    &stream->remote, NGX_LOG_ERR);
+
+        ngx_log_error(level, link->log, 0,
                       "XMPP stream to \"%V\" failed: %s",
                       &stream->remote, stream->reason);
     }
+
+    ngx_xmpp_in_drop(stream, !stream->close_received);
 
     stream->link = NULL;
 
@@ -1514,6 +1574,21 @@ ngx_xmpp_out_closed(ngx_fed_link_t *link)
 
         return;
     }
+
+    ngx_xmpp_out_broken(stream, suspended);
+}
+
+
+/*
+ * The link of a stream is gone: its routes look for another one.  What they
+ * wrote to a stream that is suspended is not given up yet.
+ */
+
+void
+ngx_xmpp_out_broken(ngx_xmpp_stream_t *stream, ngx_uint_t suspended)
+{
+    ngx_queue_t       *q;
+    ngx_xmpp_route_t  *route;
 
     while (!ngx_queue_empty(&stream->routes)) {
 
@@ -1604,7 +1679,7 @@ ngx_xmpp_out_end(ngx_xmpp_stream_t *stream)
     } else {
         ngx_queue_remove(&stream->member);
 
-        if (!stream->ready) {
+        if (!stream->ready && !stream->quit) {
             remote->result = result;
             ngx_xmpp_out_backoff(remote);
         }
@@ -1700,6 +1775,48 @@ ngx_xmpp_out_timer_handler(ngx_event_t *ev)
 }
 
 
+/*
+ * The route may have another stream: it does not wait for one that is not even
+ * connected.
+ */
+
+void
+ngx_xmpp_out_abandon(ngx_xmpp_route_t *route)
+{
+    ngx_xmpp_stream_t  *stream;
+
+    stream = route->stream;
+
+    if (stream == NULL || stream->role != NGX_XMPP_OUTBOUND || stream->ready
+        || stream->link
+        || ngx_queue_head(&stream->routes) != ngx_queue_last(&stream->routes))
+    {
+        return;
+    }
+
+    ngx_xmpp_out_detach(route);
+
+    ngx_fed_dial_free(stream->dial);
+    stream->dial = NULL;
+
+    stream->quit = 1;
+    stream->final = 1;
+
+    ngx_post_event(&stream->next, &ngx_posted_events);
+}
+
+
+/* An inbound stream, which went to the remote domain as well, is gone. */
+
+void
+ngx_xmpp_out_leave(ngx_xmpp_remote_t *remote)
+{
+    if (!remote->timer.timer_set) {
+        ngx_add_timer(&remote->timer, NGX_XMPP_OUT_SWEEP);
+    }
+}
+
+
 /* Frees a remote domain that nothing is going on with, or looks again later. */
 
 static void
@@ -1709,7 +1826,9 @@ ngx_xmpp_out_release(ngx_xmpp_remote_t *remote)
     ngx_queue_t       *q;
     ngx_xmpp_route_t  *route;
 
-    if (remote->timer.timer_set || !ngx_queue_empty(&remote->streams)) {
+    if (remote->timer.timer_set || !ngx_queue_empty(&remote->streams)
+        || !ngx_queue_empty(&remote->pairs))
+    {
         return;
     }
 

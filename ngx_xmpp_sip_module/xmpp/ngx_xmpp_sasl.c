@@ -22,6 +22,7 @@ static ngx_int_t ngx_xmpp_sasl_decode(ngx_pool_t *pool, ngx_str_t *text,
 void
 ngx_xmpp_sasl_in(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
 {
+    ngx_uint_t   level;
     const char  *condition;
 
     if (ngx_xmpp_equal(&el->name, "auth")) {
@@ -44,7 +45,10 @@ ngx_xmpp_sasl_in(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
         return;
     }
 
-    ngx_log_error(NGX_LOG_WARN, stream->link->log, 0,
+    level = ngx_fed_quiet_level(stream->conf, NGX_FED_QUIET_SASL,
+                                &stream->remote, NGX_LOG_WARN);
+
+    ngx_log_error(level, stream->link->log, 0,
                   "SASL of \"%V\" failed: %s", &stream->remote, condition);
 
     (void) ngx_xmpp_stream_write(stream,

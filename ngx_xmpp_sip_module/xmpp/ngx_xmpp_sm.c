@@ -35,20 +35,29 @@ static void ngx_xmpp_sm_resume(ngx_xmpp_stream_t *stream,
     ngx_xmpp_element_t *el);
 static ngx_xmpp_sm_t *ngx_xmpp_sm_find(ngx_xmpp_stream_t *stream,
     ngx_str_t *id);
+static ngx_int_t ngx_xmpp_sm_resume_sent(ngx_xmpp_sm_t *sm,
+    ngx_xmpp_element_t *el);
 static void ngx_xmpp_sm_take_up(ngx_xmpp_sm_t *sm);
+static void ngx_xmpp_sm_asked(ngx_xmpp_sm_t *sm);
 static void ngx_xmpp_sm_acknowledge(ngx_xmpp_sm_t *sm);
 static void ngx_xmpp_sm_refuse(ngx_xmpp_stream_t *stream,
     const char *condition);
+static ngx_uint_t ngx_xmpp_sm_go_on(ngx_xmpp_sm_t *sm);
 static void ngx_xmpp_sm_enabled(ngx_xmpp_sm_t *sm, ngx_xmpp_element_t *el);
 static void ngx_xmpp_sm_resumed(ngx_xmpp_stream_t *stream,
     ngx_xmpp_element_t *el);
+static void ngx_xmpp_sm_answered(ngx_xmpp_sm_t *sm, ngx_xmpp_element_t *el);
 static ngx_int_t ngx_xmpp_sm_acknowledged(ngx_xmpp_sm_t *sm,
     ngx_xmpp_element_t *el);
 static void ngx_xmpp_sm_request(ngx_xmpp_sm_t *sm);
 static void ngx_xmpp_sm_request_handler(ngx_event_t *ev);
 static void ngx_xmpp_sm_again(ngx_xmpp_sm_t *sm, ngx_xmpp_stream_t *stream);
 static void ngx_xmpp_sm_lost(ngx_xmpp_sm_t *sm);
-static ngx_uint_t ngx_xmpp_sm_alone(ngx_xmpp_stream_t *stream);
+static void ngx_xmpp_sm_keep_pair(ngx_xmpp_stream_t *stream,
+    ngx_xmpp_sm_t *sm);
+static void ngx_xmpp_sm_give_pair(ngx_xmpp_sm_t *sm, ngx_uint_t broken);
+static ngx_uint_t ngx_xmpp_sm_alone(ngx_xmpp_stream_t *stream,
+    ngx_xmpp_sm_t *sm);
 static void ngx_xmpp_sm_own(ngx_xmpp_sm_t *sm);
 static ngx_xmpp_sm_t *ngx_xmpp_sm_create(ngx_xmpp_stream_t *stream);
 static void ngx_xmpp_sm_free(ngx_xmpp_sm_t *sm);
@@ -56,6 +65,11 @@ static void ngx_xmpp_sm_drop(ngx_xmpp_sm_t *sm);
 static void ngx_xmpp_sm_timeout(ngx_event_t *ev);
 static uint32_t ngx_xmpp_sm_handled(ngx_xmpp_sm_t *sm);
 static ngx_int_t ngx_xmpp_sm_number(ngx_str_t *text, uint32_t *n);
+
+
+/* what the peer sends counts from the beginning of stream management on */
+
+#define ngx_xmpp_sm_counts(sm)  (!(sm)->outbound || (sm)->enabled)
 
 
 /*
@@ -73,9 +87,16 @@ ngx_xmpp_sm_in(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
     if (ngx_xmpp_equal(&el->name, "r")) {
 
         if (sm) {
-            sm->ask = 1;
-            sm->asked = sm->received;
-            ngx_xmpp_sm_acknowledge(sm);
+            ngx_xmpp_sm_asked(sm);
+        }
+
+        return;
+    }
+
+    if (ngx_xmpp_equal(&el->name, "a")) {
+
+        if (sm && stream->bidi && !stream->resuming) {
+            ngx_xmpp_sm_answered(sm, el);
         }
 
         return;
@@ -165,15 +186,44 @@ ngx_xmpp_sm_resume(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
         return;
     }
 
+    sm->stream = stream;
+
+    if (ngx_xmpp_sm_resume_sent(sm, el) != NGX_OK) {
+        sm->stream = NULL;
+        return;
+    }
+
     ngx_del_timer(&sm->timer);
 
     stream->resuming = 1;
     stream->sm = sm;
-    sm->stream = stream;
 
     if (ngx_queue_empty(&sm->open)) {
         ngx_xmpp_sm_take_up(sm);
     }
+}
+
+
+/*
+ * How much the peer had from us, if the stream was bidirectional: it goes on
+ * from there, as what it had not was given up when the stream broke.  Returns
+ * NGX_ERROR after a stream error.
+ */
+
+static ngx_int_t
+ngx_xmpp_sm_resume_sent(ngx_xmpp_sm_t *sm, ngx_xmpp_element_t *el)
+{
+    if (sm->sent == 0) {
+        return NGX_OK;
+    }
+
+    if (ngx_xmpp_sm_acknowledged(sm, el) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    sm->sent = sm->acked;
+
+    return NGX_OK;
 }
 
 
@@ -182,6 +232,7 @@ ngx_xmpp_sm_resume(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
 static ngx_xmpp_sm_t *
 ngx_xmpp_sm_find(ngx_xmpp_stream_t *stream, ngx_str_t *id)
 {
+    ngx_uint_t          level;
     ngx_queue_t        *q;
     ngx_xmpp_t         *xmpp;
     ngx_xmpp_sm_t      *sm;
@@ -208,7 +259,10 @@ ngx_xmpp_sm_find(ngx_xmpp_stream_t *stream, ngx_str_t *id)
         if (!ngx_fed_str_equal(&sm->remote, &stream->remote)
             || !ngx_fed_str_equal(&sm->local, &stream->local))
         {
-            ngx_log_error(NGX_LOG_WARN, stream->link->log, 0,
+            level = ngx_fed_quiet_level(stream->conf, NGX_FED_QUIET_RESUME,
+                                        &stream->remote, NGX_LOG_WARN);
+
+            ngx_log_error(level, stream->link->log, 0,
                           "\"%V\" tried to resume an XMPP stream of \"%V\"",
                           &stream->remote, &sm->remote);
             return NULL;
@@ -248,7 +302,7 @@ ngx_xmpp_sm_take_up(ngx_xmpp_sm_t *sm)
 
     /* it was read to its end, in effect */
 
-    ngx_fed_zone_stream_closed(stream->conf, &sm->remote, &sm->local, 0);
+    ngx_xmpp_sm_give_pair(sm, 0);
 
     id.len = NGX_XMPP_SM_ID_LEN;
     id.data = sm->id;
@@ -269,13 +323,13 @@ ngx_xmpp_sm_take_up(ngx_xmpp_sm_t *sm)
 ngx_int_t
 ngx_xmpp_sm_received(ngx_xmpp_stream_t *stream)
 {
-    if (stream->resuming) {
+    if (stream->resuming && stream->role == NGX_XMPP_INBOUND) {
         ngx_xmpp_stream_error(stream, "policy-violation",
                               "stanza before the stream was resumed");
         return NGX_ERROR;
     }
 
-    if (stream->sm) {
+    if (stream->sm && ngx_xmpp_sm_counts(stream->sm)) {
         stream->sm->received++;
     }
 
@@ -295,9 +349,8 @@ ngx_xmpp_sm_open(ngx_xmpp_stream_t *stream, ngx_xmpp_sm_item_t *item)
 
     sm = stream->sm;
 
-    item->sm = sm;
-
-    if (sm) {
+    if (sm && ngx_xmpp_sm_counts(sm)) {
+        item->sm = sm;
         item->n = sm->received;
         ngx_queue_insert_tail(&sm->open, &item->queue);
     }
@@ -322,6 +375,11 @@ ngx_xmpp_sm_settled(ngx_xmpp_sm_item_t *item)
     stream = sm->stream;
 
     if (stream == NULL) {
+
+        if (sm->outbound) {
+            (void) ngx_xmpp_sm_go_on(sm);
+        }
+
         return;
     }
 
@@ -339,6 +397,16 @@ ngx_xmpp_sm_settled(ngx_xmpp_sm_item_t *item)
     {
         ngx_xmpp_sm_acknowledge(sm);
     }
+}
+
+
+static void
+ngx_xmpp_sm_asked(ngx_xmpp_sm_t *sm)
+{
+    sm->ask = 1;
+    sm->asked = sm->received;
+
+    ngx_xmpp_sm_acknowledge(sm);
 }
 
 
@@ -396,7 +464,6 @@ ngx_xmpp_sm_refuse(ngx_xmpp_stream_t *stream, const char *condition)
 ngx_uint_t
 ngx_xmpp_sm_begin(ngx_xmpp_stream_t *stream)
 {
-    ngx_str_t       id;
     ngx_xmpp_sm_t  *sm;
 
     sm = stream->peer->sm;
@@ -410,13 +477,39 @@ ngx_xmpp_sm_begin(ngx_xmpp_stream_t *stream)
         return 0;
     }
 
+    stream->resuming = 1;
+    sm->resume_sent = 0;
+
+    return ngx_xmpp_sm_go_on(sm);
+}
+
+
+/*
+ * Asks for the stream that broke, once all that was received on it has its
+ * outcome.  Returns 0 if the new one is closed.
+ */
+
+static ngx_uint_t
+ngx_xmpp_sm_go_on(ngx_xmpp_sm_t *sm)
+{
+    ngx_str_t           id;
+    ngx_xmpp_stream_t  *stream;
+
+    stream = sm->route->stream;
+
+    if (stream == NULL || !stream->resuming || sm->resume_sent
+        || !ngx_queue_empty(&sm->open))
+    {
+        return 1;
+    }
+
+    sm->resume_sent = 1;
+
     id.len = sm->previd.len;
     id.data = sm->previd.data;
 
-    stream->resuming = 1;
-
     return ngx_xmpp_stream_write(stream, "<resume xmlns='urn:xmpp:sm:3' "
-                                 "previd='%V' h='0'/>", &id)
+                                 "previd='%V' h='%uD'/>", &id, sm->received)
            == NGX_OK;
 }
 
@@ -477,17 +570,7 @@ ngx_xmpp_sm_out(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
     }
 
     if (ngx_xmpp_equal(&el->name, "a")) {
-
-        if (ngx_xmpp_sm_acknowledged(sm, el) != NGX_OK) {
-            return;
-        }
-
-        sm->requested = 0;
-
-        if (sm->dirty) {
-            ngx_post_event(&sm->request, &ngx_posted_events);
-        }
-
+        ngx_xmpp_sm_answered(sm, el);
         return;
     }
 
@@ -500,11 +583,7 @@ ngx_xmpp_sm_out(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
         ngx_xmpp_sm_free(sm);
 
     } else if (ngx_xmpp_equal(&el->name, "r")) {
-
-        /* the stream is one-way: nothing was received on it */
-
-        (void) ngx_xmpp_stream_write(stream, "<a xmlns='urn:xmpp:sm:3' "
-                                     "h='0'/>");
+        ngx_xmpp_sm_asked(sm);
     }
 }
 
@@ -565,6 +644,10 @@ ngx_xmpp_sm_resumed(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
 
     sm = stream->peer->sm;
 
+    if (sm && !sm->resume_sent) {
+        return;
+    }
+
     if (ngx_xmpp_equal(&el->name, "resumed") && sm) {
 
         stream->peer->sm = NULL;
@@ -575,8 +658,12 @@ ngx_xmpp_sm_resumed(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
 
         sm->stream = stream;
         sm->suspended = 0;
+        sm->xmpp->nsuspended--;
         sm->requested = 0;
+        sm->ask = 0;
         sm->route->generation = sm->generation;
+
+        ngx_xmpp_sm_give_pair(sm, 0);
 
         if (ngx_xmpp_sm_acknowledged(sm, el) != NGX_OK) {
             return;
@@ -601,6 +688,23 @@ ngx_xmpp_sm_resumed(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
 
     stream->state = NGX_XMPP_OPEN;
     ngx_xmpp_out_ready(stream->primary, "certificate");
+}
+
+
+/* The peer says what it had of our stanzas. */
+
+static void
+ngx_xmpp_sm_answered(ngx_xmpp_sm_t *sm, ngx_xmpp_element_t *el)
+{
+    if (ngx_xmpp_sm_acknowledged(sm, el) != NGX_OK) {
+        return;
+    }
+
+    sm->requested = 0;
+
+    if (sm->dirty) {
+        ngx_post_event(&sm->request, &ngx_posted_events);
+    }
 }
 
 
@@ -654,9 +758,9 @@ ngx_xmpp_sm_acknowledged(ngx_xmpp_sm_t *sm, ngx_xmpp_element_t *el)
 
 
 /*
- * A stanza was written to an outbound stream.  seq is that of a message or a
- * ping, 0 of a stanza that nobody waits for the outcome of.  When there is too
- * much that was not acknowledged, the stream can not be taken up any more.
+ * A stanza was written to a stream.  seq is that of a message or a ping, 0 of a
+ * stanza that nobody waits for the outcome of.  When there is too much that was
+ * not acknowledged, the stream can not be taken up any more.
  */
 
 void
@@ -668,7 +772,7 @@ ngx_xmpp_sm_sent(ngx_xmpp_stream_t *stream, u_char *p, size_t len,
 
     sm = stream->sm;
 
-    if (sm == NULL) {
+    if (sm == NULL || stream->resuming) {
         return;
     }
 
@@ -800,8 +904,8 @@ ngx_xmpp_sm_again(ngx_xmpp_sm_t *sm, ngx_xmpp_stream_t *stream)
 
 /*
  * The link of a stream is gone.  Returns 1 if the stream may be taken up again:
- * then an outbound one keeps its route's batches, of an inbound one its only
- * pair is not given back to the zone.
+ * then an outbound one keeps its route's batches, and the only pair that
+ * stanzas were received for is not given back to the zone.
  */
 
 ngx_uint_t
@@ -832,27 +936,30 @@ ngx_xmpp_sm_suspend(ngx_xmpp_stream_t *stream)
         return 0;
     }
 
+    if (!ngx_xmpp_sm_alone(stream, sm)) {
+        return 0;
+    }
+
+    if (!sm->resumable || stream->close_sent
+        || xmpp->nsuspended >= NGX_XMPP_SM_SUSPENDED
+        || (sm->outbound && (sm->overflow || stream->peer->sm)))
+    {
+        ngx_xmpp_sm_own(sm);
+        return 0;
+    }
+
     if (sm->outbound) {
-
-        if (!ngx_xmpp_sm_alone(stream)) {
-            return 0;
-        }
-
-        if (!sm->resumable || sm->overflow || stream->close_sent
-            || stream->peer->sm || xmpp->nsuspended >= NGX_XMPP_SM_SUSPENDED)
-        {
-            ngx_xmpp_sm_own(sm);
-            return 0;
-        }
-
         stream->peer->sm = sm;
         sm->generation = sm->route->generation;
 
-    } else if (!sm->resumable || stream->close_sent || stream->npairs != 1
-               || xmpp->nsuspended >= NGX_XMPP_SM_SUSPENDED)
-    {
-        return 0;
+    } else {
+
+        /* nobody knows when the peer comes back: others do not wait */
+
+        ngx_xmpp_sm_own(sm);
     }
+
+    ngx_xmpp_sm_keep_pair(stream, sm);
 
     stream->sm = NULL;
 
@@ -908,17 +1015,20 @@ ngx_xmpp_sm_timeout(ngx_event_t *ev)
 static void
 ngx_xmpp_sm_lost(ngx_xmpp_sm_t *sm)
 {
-    ngx_uint_t         generation;
-    ngx_xmpp_route_t  *route;
+    ngx_uint_t          asked, generation;
+    ngx_xmpp_route_t   *route;
+    ngx_xmpp_stream_t  *stream;
+
+    ngx_xmpp_sm_give_pair(sm, 1);
 
     if (!sm->outbound) {
-        ngx_fed_zone_stream_closed(sm->xmpp->conf, &sm->remote, &sm->local, 1);
         ngx_xmpp_sm_free(sm);
         return;
     }
 
     route = sm->route;
     generation = sm->generation;
+    asked = sm->resume_sent;
 
     route->remote->sm = NULL;
 
@@ -926,15 +1036,59 @@ ngx_xmpp_sm_lost(ngx_xmpp_sm_t *sm)
     ngx_xmpp_sm_free(sm);
 
     ngx_xmpp_barrier_lost(route, generation);
+
+    stream = route->stream;
+
+    if (!asked && stream && stream->link && stream->resuming) {
+        stream->resuming = 0;
+        stream->state = NGX_XMPP_OPEN;
+        ngx_xmpp_out_ready(route, "certificate");
+    }
 }
 
 
-/* Does the stream carry what its first domain sends, and nothing else? */
+/* The zone goes on counting a suspended stream among those of the peer. */
+
+static void
+ngx_xmpp_sm_keep_pair(ngx_xmpp_stream_t *stream, ngx_xmpp_sm_t *sm)
+{
+    ngx_queue_t      *q;
+    ngx_xmpp_pair_t  *pair;
+
+    if (stream->nproven == 0) {
+        return;
+    }
+
+    q = ngx_queue_head(&stream->pairs);
+    pair = ngx_queue_data(q, ngx_xmpp_pair_t, queue);
+
+    pair->proven = 0;
+    sm->counted = 1;
+}
+
+
+static void
+ngx_xmpp_sm_give_pair(ngx_xmpp_sm_t *sm, ngx_uint_t broken)
+{
+    if (sm->counted) {
+        sm->counted = 0;
+        ngx_fed_zone_stream_closed(sm->xmpp->conf, &sm->remote, &sm->local,
+                                   broken);
+    }
+}
+
+
+/* Does the stream carry what its first pair of domains sends, and no more? */
 
 static ngx_uint_t
-ngx_xmpp_sm_alone(ngx_xmpp_stream_t *stream)
+ngx_xmpp_sm_alone(ngx_xmpp_stream_t *stream, ngx_xmpp_sm_t *sm)
 {
     ngx_queue_t  *q;
+
+    if (!sm->outbound) {
+        return stream->npairs == 1
+               && ngx_xmpp_pair(stream, &sm->remote, &sm->local);
+    }
 
     q = ngx_queue_head(&stream->routes);
 

@@ -106,7 +106,8 @@ ngx_xmpp_stanza_addresses(ngx_xmpp_stream_t *stream, ngx_pool_t *pool,
     ngx_xmpp_element_t *el, ngx_fed_address_t *from, ngx_fed_address_t *to,
     ngx_xmpp_pair_t **pair)
 {
-    ngx_int_t  rc, rc_to;
+    ngx_int_t   rc, rc_to;
+    ngx_uint_t  level;
 
     rc = ngx_xmpp_stanza_jid(pool, &el->attr[NGX_XMPP_FROM], from);
     rc_to = ngx_xmpp_stanza_jid(pool, &el->attr[NGX_XMPP_TO], to);
@@ -133,7 +134,10 @@ ngx_xmpp_stanza_addresses(ngx_xmpp_stream_t *stream, ngx_pool_t *pool,
         return NGX_ERROR;
     }
 
-    ngx_log_error(NGX_LOG_WARN, stream->link->log, 0,
+    level = ngx_fed_quiet_level(stream->conf, NGX_FED_QUIET_SENDER,
+                                &stream->link->peer, NGX_LOG_WARN);
+
+    ngx_log_error(level, stream->link->log, 0,
                   "stanza from \"%V\" to \"%V\", which was not proven on this "
                   "XMPP stream", &from->domain, &to->domain);
 

@@ -202,6 +202,7 @@ static void
 ngx_xmpp_stream_starttls(ngx_xmpp_stream_t *stream)
 {
     ngx_buf_t       *b;
+    ngx_uint_t       level;
     ngx_fed_link_t  *link;
 
     link = stream->link;
@@ -210,7 +211,10 @@ ngx_xmpp_stream_starttls(ngx_xmpp_stream_t *stream)
     stream->starttls = 0;
 
     if (b->pos < b->last) {
-        ngx_log_error(NGX_LOG_WARN, link->log, 0,
+        level = ngx_fed_quiet_level(stream->conf, NGX_FED_QUIET_PLAINTEXT,
+                                    NULL, NGX_LOG_WARN);
+
+        ngx_log_error(level, link->log, 0,
                       "XMPP peer sent plaintext ahead of its TLS handshake");
         ngx_fed_link_close(link, "plaintext ahead of TLS");
         return;
@@ -227,6 +231,19 @@ ngx_xmpp_stream_starttls(ngx_xmpp_stream_t *stream)
     ngx_xmpp_xml_done(&stream->xml);
 
     ngx_fed_link_secure(link, stream->ssl, 0, NULL);
+}
+
+
+/* Says for logs how the stream is secured. */
+
+const char *
+ngx_xmpp_stream_tls(ngx_xmpp_stream_t *stream)
+{
+    if (!stream->link->secure) {
+        return "no TLS";
+    }
+
+    return stream->direct ? "direct TLS" : "TLS";
 }
 
 
@@ -497,9 +514,7 @@ ngx_xmpp_stream_close(ngx_xmpp_stream_t *stream, const char *reason)
         return;
     }
 
-    if (stream->role == NGX_XMPP_OUTBOUND) {
-        ngx_xmpp_out_closing(stream);
-    }
+    ngx_xmpp_out_closing(stream);
 
     /* the peer goes on on another stream */
 
@@ -559,6 +574,7 @@ ngx_xmpp_stream_received_error(ngx_xmpp_stream_t *stream,
 {
     u_char               buf[2][NGX_XMPP_LOG_TEXT];
     ngx_str_t            name, text;
+    ngx_uint_t           level;
     ngx_xmpp_element_t  *child, *info;
 
     ngx_str_set(condition, "undefined-condition");
@@ -583,7 +599,10 @@ ngx_xmpp_stream_received_error(ngx_xmpp_stream_t *stream,
 
     name = ngx_fed_text_log(buf[1], NGX_XMPP_LOG_TEXT, condition);
 
-    ngx_log_error(NGX_LOG_ERR, stream->link->log, 0,
+    level = ngx_fed_quiet_level(stream->conf, NGX_FED_QUIET_STREAM_ERROR,
+                                &stream->remote, NGX_LOG_ERR);
+
+    ngx_log_error(level, stream->link->log, 0,
                   "XMPP stream error %V received%s%V%s", &name,
                   text.len ? ": \"" : "", &text, text.len ? "\"" : "");
 }
@@ -604,9 +623,7 @@ ngx_xmpp_stream_alive(ngx_xmpp_stream_t *stream)
 
     if (stream->expires && stream->expires <= ngx_time()) {
 
-        if (stream->role == NGX_XMPP_OUTBOUND) {
-            ngx_xmpp_out_closing(stream);
-        }
+        ngx_xmpp_out_closing(stream);
 
         /* RFC 6120, 4.9.3.16 */
 
@@ -619,9 +636,7 @@ ngx_xmpp_stream_alive(ngx_xmpp_stream_t *stream)
 
     if (idle >= fcf->xmpp_idle_timeout) {
 
-        if (stream->role == NGX_XMPP_INBOUND
-            || !ngx_xmpp_out_pending(stream))
-        {
+        if (!ngx_xmpp_out_pending(stream)) {
             ngx_xmpp_stream_close(stream, "idle");
             return;
         }

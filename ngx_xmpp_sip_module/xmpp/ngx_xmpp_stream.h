@@ -94,20 +94,23 @@ struct ngx_xmpp_sm_s {
     ngx_str_t                     local;
     ngx_event_t                   timer;     /* to be taken up until then */
 
-    /* inbound: what was received */
+    /* what was received */
 
     ngx_queue_t                   open;      /* ngx_xmpp_sm_item_t */
     uint32_t                      received;
     uint32_t                      asked;     /* received, at the last <r/> */
     u_char                        id[NGX_XMPP_SM_ID_LEN];
 
-    /* outbound: what was sent */
+    /* what was sent */
 
     ngx_queue_t                   copies;    /* not acknowledged */
     size_t                        size;      /* octets of them */
     uint32_t                      sent;
     uint32_t                      acked;
     ngx_event_t                   request;
+
+    /* outbound */
+
     ngx_xmpp_route_t             *route;     /* the only one */
     ngx_uint_t                    generation;    /* its, when it broke */
     ngx_msec_t                    time;
@@ -118,6 +121,8 @@ struct ngx_xmpp_sm_s {
     unsigned                      enabled:1;     /* by the peer */
     unsigned                      resumable:1;
     unsigned                      suspended:1;
+    unsigned                      counted:1; /* its pair, in the zone */
+    unsigned                      resume_sent:1;
     unsigned                      ask:1;     /* an answer is still owed */
     unsigned                      requested:1;   /* ... to us */
     unsigned                      dirty:1;   /* sent since the last <r/> */
@@ -134,10 +139,12 @@ typedef struct {
 } ngx_xmpp_sm_item_t;
 
 
-/* a pair of domains on an inbound stream: its stanzas' from and to */
+/* a pair of domains that stanzas are received for: their from and to */
 
 struct ngx_xmpp_pair_s {
     ngx_queue_t                   queue;
+    ngx_queue_t                   member;    /* of the peer's pairs */
+    ngx_xmpp_remote_t            *peer;      /* NULL: the stream is one-way */
     ngx_str_t                     remote;
     ngx_str_t                     local;
     ngx_xmpp_stream_t            *stream;
@@ -188,20 +195,26 @@ struct ngx_xmpp_stream_s {
     time_t                        expires;   /* the peer's certificate; or 0 */
     ngx_xmpp_sm_t                *sm;        /* or NULL */
 
-    /* inbound */
+    /* what is received */
 
-    ngx_ssl_t                    *ssl;       /* for STARTTLS, or NULL */
     ngx_queue_t                   pairs;
     ngx_uint_t                    npairs;
     ngx_uint_t                    nproven;
-    size_t                        received;  /* before anything was proven */
     ngx_msec_t                    quit_time;
+
+    /* what is sent */
+
+    ngx_queue_t                   routes;
+
+    /* inbound */
+
+    ngx_ssl_t                    *ssl;       /* for STARTTLS, or NULL */
+    size_t                        received;  /* before anything was proven */
 
     /* outbound */
 
     ngx_queue_t                   member;    /* of the remote's streams */
     ngx_xmpp_remote_t            *peer;
-    ngx_queue_t                   routes;
     ngx_xmpp_route_t             *primary;   /* that of the header */
     ngx_fed_dial_t               *dial;
     ngx_fed_outcome_e             result;    /* of what failed */
@@ -223,6 +236,8 @@ struct ngx_xmpp_stream_s {
     unsigned                      sasl_failed:1;
     unsigned                      trusted:1;    /* certificate proves remote */
     unsigned                      dialback:1;   /* the peer offers it */
+    unsigned                      direct:1;     /* TLS without STARTTLS */
+    unsigned                      bidi:1;       /* XEP-0288 */
     unsigned                      ready:1;      /* something may be sent */
     unsigned                      final:1;      /* no other address is tried */
     unsigned                      starttls:1;   /* once the parser returns */
@@ -296,7 +311,9 @@ struct ngx_xmpp_remote_s {
     ngx_xmpp_t                   *xmpp;
     ngx_str_t                     text;      /* the domain, as in XML */
     ngx_fed_domain_t             *domain;
-    ngx_queue_t                   streams;
+    ngx_queue_t                   streams;   /* outbound */
+    ngx_queue_t                   pairs;     /* of inbound streams, for what
+                                                goes back */
     ngx_queue_t                   routes;
     ngx_uint_t                    nwaiting;
     ngx_xmpp_sm_t                *sm;        /* of a stream that broke */
@@ -319,6 +336,7 @@ void ngx_xmpp_stream_input(ngx_fed_link_t *link);
 ngx_int_t ngx_xmpp_stream_header(ngx_xmpp_stream_t *stream);
 const char *ngx_xmpp_stream_check(ngx_xmpp_stream_t *stream,
     ngx_xmpp_element_t *root);
+const char *ngx_xmpp_stream_tls(ngx_xmpp_stream_t *stream);
 ngx_int_t ngx_xmpp_stream_id(ngx_xmpp_stream_t *stream);
 void ngx_xmpp_stream_error(ngx_xmpp_stream_t *stream, const char *condition,
     const char *reason);
@@ -336,9 +354,21 @@ ngx_int_t ngx_cdecl ngx_xmpp_stream_write(ngx_xmpp_stream_t *stream,
     const char *fmt, ...);
 void ngx_xmpp_random_hex(ngx_xmpp_t *xmpp, u_char *dst, size_t len);
 
+/* ngx_xmpp_bidi.c */
+
+const char *ngx_xmpp_bidi_feature(ngx_xmpp_stream_t *stream);
+void ngx_xmpp_bidi_in(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el);
+void ngx_xmpp_bidi_proven(ngx_xmpp_pair_t *pair);
+ngx_uint_t ngx_xmpp_bidi_carry(ngx_xmpp_route_t *route);
+void ngx_xmpp_bidi_request(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el);
+void ngx_xmpp_bidi_ready(ngx_xmpp_route_t *route);
+
 /* ngx_xmpp_in.c */
 
 void ngx_xmpp_in_forget(ngx_xmpp_stream_t *stream);
+void ngx_xmpp_in_stanza(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el);
+void ngx_xmpp_in_quit(ngx_fed_link_t *link);
+void ngx_xmpp_in_drop(ngx_xmpp_stream_t *stream, ngx_uint_t broken);
 ngx_xmpp_pair_t *ngx_xmpp_pair(ngx_xmpp_stream_t *stream, ngx_str_t *remote,
     ngx_str_t *local);
 ngx_xmpp_pair_t *ngx_xmpp_pair_add(ngx_xmpp_stream_t *stream,
@@ -430,15 +460,22 @@ void ngx_xmpp_out_send(ngx_fed_event_t *ev);
 void ngx_xmpp_out_exit(ngx_xmpp_t *xmpp);
 void ngx_xmpp_out_stanza(ngx_xmpp_t *xmpp, ngx_str_t *local,
     ngx_str_t *remote, ngx_str_t *stanza);
+void ngx_xmpp_out_connect(ngx_xmpp_route_t *route);
+void ngx_xmpp_out_attach(ngx_xmpp_route_t *route, ngx_xmpp_stream_t *stream);
 void ngx_xmpp_out_failed(ngx_xmpp_stream_t *stream, ngx_fed_outcome_e result,
     const char *reason);
 void ngx_xmpp_out_ready(ngx_xmpp_route_t *route, const char *how);
 void ngx_xmpp_out_refused(ngx_xmpp_route_t *route, ngx_fed_outcome_e result,
     const char *reason);
+void ngx_xmpp_out_flush(ngx_xmpp_route_t *route);
 void ngx_xmpp_out_closing(ngx_xmpp_stream_t *stream);
+void ngx_xmpp_out_broken(ngx_xmpp_stream_t *stream, ngx_uint_t suspended);
 ngx_uint_t ngx_xmpp_out_pending(ngx_xmpp_stream_t *stream);
 void ngx_xmpp_out_idle(ngx_xmpp_stream_t *stream);
 ngx_xmpp_stream_t *ngx_xmpp_out_verify(ngx_xmpp_pair_t *pair, ngx_str_t *key);
+ngx_xmpp_remote_t *ngx_xmpp_out_remote(ngx_xmpp_t *xmpp, ngx_str_t *name);
+void ngx_xmpp_out_abandon(ngx_xmpp_route_t *route);
+void ngx_xmpp_out_leave(ngx_xmpp_remote_t *remote);
 
 /* ngx_xmpp_sm.c */
 

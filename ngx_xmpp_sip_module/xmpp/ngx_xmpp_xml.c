@@ -74,6 +74,8 @@ static ngx_str_t  ngx_xmpp_namespaces[] = {
     ngx_string("urn:xmpp:receipts"),
     ngx_string("urn:xmpp:chat-markers:0"),
     ngx_string("urn:xmpp:sm:3"),
+    ngx_string("urn:xmpp:bidi"),
+    ngx_string("urn:xmpp:features:bidi"),
     ngx_null_string
 };
 

@@ -33,6 +33,8 @@ typedef enum {
     NGX_XMPP_NS_RECEIPTS,
     NGX_XMPP_NS_MARKERS,
     NGX_XMPP_NS_SM,
+    NGX_XMPP_NS_BIDI,
+    NGX_XMPP_NS_BIDI_FEATURE,
     NGX_XMPP_NS_OTHER,
     NGX_XMPP_NS_NONE
 } ngx_xmpp_ns_e;

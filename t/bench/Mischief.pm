@@ -289,7 +289,8 @@ add('flood', 'an XMPP server that sends messages to another SIP domain', sub {
 		stanzas('bad.test', 'bulk.test'));
 });
 
-add('flood-pair', 'an XMPP server that sends messages of one pair of users', sub {
+add('flood-pair', 'an XMPP server that sends messages of one pair of users',
+sub {
 	my ($g) = @_;
 	xmpp($g, 'bad', 'bulk.test', 'messages',
 		stanzas('bad.test', 'bulk.test', 'u'));

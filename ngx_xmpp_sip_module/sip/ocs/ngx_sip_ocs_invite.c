@@ -342,6 +342,7 @@ ngx_sip_ocs_failed(ngx_sip_ocs_im_t *im, ngx_fed_outcome_e result,
 static void
 ngx_sip_ocs_call(ngx_sip_ocs_im_t *im)
 {
+    ngx_uint_t             level;
     ngx_sip_ctx_t         *ctx;
     ngx_sip_client_t      *client;
     ngx_sip_ocs_invite_t  *invite;
@@ -392,7 +393,10 @@ ngx_sip_ocs_call(ngx_sip_ocs_im_t *im)
     case NGX_DECLINED:
         ngx_destroy_pool(client->pool);
 
-        ngx_log_error(NGX_LOG_ERR, ctx->conf->log, 0,
+        level = ngx_fed_quiet_level(ctx->conf, NGX_FED_QUIET_SESSIONS, NULL,
+                                    NGX_LOG_ERR);
+
+        ngx_log_error(level, ctx->conf->log, 0,
                       "no room for an IM session with a user of \"%V\", see "
                       "\"zone\" and \"sessions\"", &im->client->name);
 
@@ -770,6 +774,9 @@ ngx_sip_ocs_refused(ngx_sip_client_t *client, ngx_fed_outcome_t *outcome,
                                         sizeof(buf));
         }
     }
+
+    level = ngx_fed_quiet_level(client->ctx->conf, NGX_FED_QUIET_INVITE,
+                                &client->name, level);
 
     ngx_log_error(level, client->ctx->conf->log, 0,
                   "INVITE to a user of \"%V\" failed: %ui %V", &client->name,

@@ -332,7 +332,7 @@ static ngx_int_t
 ngx_sip_ocs_begin(ngx_sip_ocs_request_t *rq, ngx_sip_refusal_t *refusal)
 {
     ngx_str_t           texts[NGX_FED_TEXTS];
-    ngx_uint_t          merged;
+    ngx_uint_t          level, merged;
     ngx_sip_ctx_t      *ctx;
     ngx_fed_conf_t     *fcf;
     ngx_fed_session_t  *session;
@@ -391,7 +391,10 @@ ngx_sip_ocs_begin(ngx_sip_ocs_request_t *rq, ngx_sip_refusal_t *refusal)
         return NGX_DECLINED;
     }
 
-    ngx_log_error(NGX_LOG_ERR, rq->conn->link->log, 0,
+    level = ngx_fed_quiet_level(rq->ev->conf, NGX_FED_QUIET_SESSIONS, NULL,
+                                NGX_LOG_ERR);
+
+    ngx_log_error(level, rq->conn->link->log, 0,
                   "no room for an IM session of a user of \"%V\", see "
                   "\"zone\" and \"sessions\"", &rq->ev->from.domain);
 
@@ -640,7 +643,7 @@ ngx_sip_ocs_accept(ngx_sip_ocs_request_t *rq, ngx_str_t *headers,
 static void
 ngx_sip_ocs_accept_handler(ngx_event_t *timer)
 {
-    ngx_uint_t             waits, late;
+    ngx_uint_t             waits, late, level;
     ngx_fed_conf_t        *fcf;
     ngx_sip_client_t      *bye;
     ngx_fed_session_t     *session;
@@ -674,7 +677,10 @@ ngx_sip_ocs_accept_handler(ngx_event_t *timer)
     }
 
     if (waits) {
-        ngx_log_error(NGX_LOG_ERR, fcf->log, 0,
+        level = ngx_fed_quiet_level(fcf, NGX_FED_QUIET_SILENCE,
+                                    &accept->event->from.domain, NGX_LOG_ERR);
+
+        ngx_log_error(level, fcf->log, 0,
                       "no ACK from a user of SIP domain \"%V\" for the 200 to "
                       "his INVITE: the IM session ends",
                       &accept->event->from.domain);

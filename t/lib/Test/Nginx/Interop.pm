@@ -152,7 +152,7 @@ sub _wait_ports {
 
 # Prosody: prosody($t, $ca, c2s => port, s2s => port, dns => address,
 # auth => 'external' | 'dialback', hosts => { 'x.test' => { cert => name,
-# users => { name => password } } }); returns its log's name
+# users => { name => password } } }, bidi => 1); returns its log's name
 
 sub prosody {
 	my ($t, $ca, %a) = @_;
@@ -166,6 +166,7 @@ sub prosody {
 	my $dialback = '"dialback";';
 	my ($enabled, $disabled) = $external ? ('', $dialback)
 		: ($dialback, '');
+	$enabled .= ' "s2s_bidi";' if $a{bidi};
 	my $secure = $external ? 'true' : 'false';
 	my $hosts = '';
 

@@ -19,10 +19,11 @@ use Test::Nginx::SIP;
 
 ###############################################################################
 
-# starts all: new($t, 'prosody' | 'ejabberd', 'external' | 'dialback')
+# starts all: new($t, 'prosody' | 'ejabberd', 'external' | 'dialback'); bidi, of
+# Prosody; hidden, DNS does not lead to the server; workers
 
 sub new {
-	my ($class, $t, $kind, $auth) = @_;
+	my ($class, $t, $kind, $auth, %a) = @_;
 
 	my $d = $t->testdir();
 	my $ca = Test::Nginx::CA->new($d);
@@ -52,6 +53,8 @@ sub new {
 			SRV => [[0, 0, port(8269), 'xmpp.x.example']] };
 	}
 
+	delete $zone{'_xmpp-server._tcp.x.example'} if $a{hidden};
+
 	# ejabberd asks the system for addresses, hence localhost
 
 	my $dns = $self->{dns} = Test::Nginx::DNS->new($t, {
@@ -61,7 +64,7 @@ sub new {
 			SRV => [[0, 0, port(8270), 'localhost']] },
 	});
 
-	my $workers = $ENV{TEST_NGINX_WORKERS} || 1;
+	my $workers = $a{workers} || $ENV{TEST_NGINX_WORKERS} || 1;
 	my $reuse = $workers > 1 ? 'reuseport' : '';
 
 	$t->write_file_expand('nginx.conf', <<EOF);
@@ -135,7 +138,8 @@ EOF
 
 	my $start = Test::Nginx::Interop->can($kind);
 	$self->{log} = $start->($t, $ca, c2s => port(8222), s2s => port(8269),
-		dns => $dns->addr(), auth => $auth, hosts => \%hosts);
+		dns => $dns->addr(), auth => $auth, hosts => \%hosts,
+		$a{bidi} ? (bidi => 1) : ());
 
 	$self->{juliet} = $self->client($t, 'juliet@x.example');
 	$self->{romeo} = $self->sip();
