@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include <ngx_stream.h>
+#include <ngx_sha1.h>
 #include <ngx_stream_ssl_module.h>
 #include "ngx_fed.h"
 #include "ngx_xmpp.h"
@@ -51,6 +52,8 @@ static char *ngx_xmpp_sip_merge_xmpp(ngx_conf_t *cf,
     ngx_xmpp_sip_srv_conf_t *conf);
 static char *ngx_xmpp_sip_merge_sip(ngx_conf_t *cf,
     ngx_xmpp_sip_srv_conf_t *conf);
+static ngx_int_t ngx_xmpp_sip_session_context(ngx_ssl_t *ssl,
+    ngx_fed_conf_t *fcf);
 static char *ngx_xmpp_sip_merge_alpn(ngx_conf_t *cf,
     ngx_xmpp_sip_srv_conf_t *conf);
 static int ngx_xmpp_sip_alpn_select(ngx_ssl_conn_t *ssl_conn,
@@ -704,7 +707,50 @@ ngx_xmpp_sip_merge_xmpp(ngx_conf_t *cf, ngx_xmpp_sip_srv_conf_t *conf)
         return NGX_CONF_ERROR;
     }
 
+    if (ngx_xmpp_sip_session_context(&sslcf->ssl, fcf) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     return direct ? ngx_xmpp_sip_merge_alpn(cf, conf) : NGX_CONF_OK;
+}
+
+
+/*
+ * A session of TLS that is resumed has the judgement of the certificate with it:
+ * it must be one of this federation, and of the same trust.
+ */
+
+static ngx_int_t
+ngx_xmpp_sip_session_context(ngx_ssl_t *ssl, ngx_fed_conf_t *fcf)
+{
+    X509          *cert;
+    u_char         buf[EVP_MAX_MD_SIZE];
+    ngx_sha1_t     sha1;
+    unsigned int   len;
+
+    ngx_sha1_init(&sha1);
+
+    ngx_sha1_update(&sha1, fcf->name.data, fcf->name.len);
+    ngx_sha1_update(&sha1, "", 1);
+    ngx_sha1_update(&sha1, fcf->trusted_certificate.data,
+                    fcf->trusted_certificate.len);
+    ngx_sha1_update(&sha1, "", 1);
+
+    cert = SSL_CTX_get0_certificate(ssl->ctx);
+
+    if (cert && X509_digest(cert, EVP_sha1(), buf, &len)) {
+        ngx_sha1_update(&sha1, buf, len);
+    }
+
+    ngx_sha1_final(buf, &sha1);
+
+    if (SSL_CTX_set_session_id_context(ssl->ctx, buf, 20) == 0) {
+        ngx_ssl_error(NGX_LOG_EMERG, ssl->log, 0,
+                      "SSL_CTX_set_session_id_context() failed");
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 

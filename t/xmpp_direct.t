@@ -25,7 +25,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(90);
+	->has_daemon('openssl')->plan(94);
 
 my ($direct, $starttls, $dead, $odd) = map { port($_) } 8281 .. 8284;
 
@@ -106,9 +106,24 @@ my $g = Test::Nginx::Gateway->new($t, xmpp => 'auth=external',
     resolver 127.0.0.1:%%PORT_8053_UDP%% ipv6=off;
     resolver_timeout 30s;
 
+    ssl_session_cache shared:tls:1m;
+    ssl_session_tickets off;
+
     server {
         listen 127.0.0.1:%%PORT_8271%% ssl reuseport;
         xmpp_federation test;
+    }
+
+    federation other {
+        zone other 1m;
+        ssl_trusted_certificate %%TESTDIR%%/other.crt;
+        sip_domain s.test home server=127.0.0.1:%%PORT_8061%%;
+        xmpp_domain x.test server=127.0.0.1:%%PORT_8269%%;
+    }
+
+    server {
+        listen 127.0.0.1:%%PORT_8275%% ssl reuseport;
+        xmpp_federation other;
     }
 
     server {
@@ -335,6 +350,21 @@ for (['server', $ca, 1], ['expired', $ca, 0], ['untrusted', $other, 0],
 	$f = $c->open();
 	is($f && $f->child('mechanisms') ? 1 : 0, $good,
 		'certificate - ' . ($name || 'none'));
+}
+
+# ... by that federation, and not by another one that knows the session of TLS
+
+my %session = ($ca->ssl('x'), SSL_version => 'TLSv1_2', SSL_session_key => 'gw',
+	SSL_session_cache => IO::Socket::SSL::Session_Cache->new(4));
+
+my $first = stream(8271, %session);
+
+for ([8271, 1], [8275, 0]) {
+	my ($port, $good) = @$_;
+	$c = stream($port, %session);
+	is($c->tls_info()->{resumed} ? 1 : 0, $good, "session - $port");
+	is($c->open()->child('mechanisms') ? 1 : 0, $good,
+		"session - certificate, $port");
 }
 
 # ALPN
