@@ -160,7 +160,14 @@ sub codes {
 sub asked {
 	my ($re) = @_;
 
-	Test::Nginx::Peers::idle(0.3);
+	# a message goes after them, and a moment for what should not come
+
+	my $q = $sip->request('MESSAGE', 'sip:settle@x.test', body => "$re");
+	Test::Nginx::Peers::wait_until(sub {
+		return grep { $_->name() eq 'message' } splice @{$x->{queue}};
+	});
+	$sip->response_to($q);
+	Test::Nginx::Peers::idle(0.1);
 
 	my @all = $x->presences(type => 'subscribe');
 	my @new = splice @all, $before;
