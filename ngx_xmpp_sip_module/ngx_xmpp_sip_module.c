@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include <ngx_stream.h>
+#include <ngx_sha1.h>
 #include <ngx_stream_ssl_module.h>
 #include "ngx_fed.h"
 #include "ngx_xmpp.h"
@@ -51,6 +52,13 @@ static char *ngx_xmpp_sip_merge_xmpp(ngx_conf_t *cf,
     ngx_xmpp_sip_srv_conf_t *conf);
 static char *ngx_xmpp_sip_merge_sip(ngx_conf_t *cf,
     ngx_xmpp_sip_srv_conf_t *conf);
+static ngx_int_t ngx_xmpp_sip_session_context(ngx_ssl_t *ssl,
+    ngx_fed_conf_t *fcf);
+static char *ngx_xmpp_sip_merge_alpn(ngx_conf_t *cf,
+    ngx_xmpp_sip_srv_conf_t *conf);
+static int ngx_xmpp_sip_alpn_select(ngx_ssl_conn_t *ssl_conn,
+    const unsigned char **out, unsigned char *outlen, const unsigned char *in,
+    unsigned int inlen, void *arg);
 static ngx_uint_t ngx_xmpp_sip_listens_ssl(ngx_conf_t *cf);
 
 static char *ngx_xmpp_sip_federation(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -645,17 +653,31 @@ ngx_xmpp_sip_merge_srv_conf(ngx_conf_t *cf, void *parent, void *child)
 
 /*
  * The XMPP listener asks for the certificate of the peer by itself, and refuses
- * no peer for it: dialback may follow (RFC 6120, 5.4.3.1).
+ * no peer for it: dialback may follow (RFC 6120, 5.4.3.1).  STARTTLS and direct
+ * TLS have that in common.
  */
 
 static char *
 ngx_xmpp_sip_merge_xmpp(ngx_conf_t *cf, ngx_xmpp_sip_srv_conf_t *conf)
 {
     SSL_CTX                  *ctx;
+    ngx_uint_t                direct;
+    ngx_fed_conf_t           *fcf;
     ngx_xmpp_sip_ssl_conf_t  *sslcf;
 
     sslcf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_ssl_module);
+
+    fcf = conf->fcf;
     ctx = sslcf->ssl.ctx;
+    direct = ngx_xmpp_sip_listens_ssl(cf);
+
+    if (conf->plain && direct) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"tls=off\" of the \"xmpp_federation\" directive in "
+                      "%s:%ui does not go with \"listen ... ssl\"",
+                      conf->file, conf->line);
+        return NGX_CONF_ERROR;
+    }
 
     if (conf->plain) {
         return NGX_CONF_OK;
@@ -674,9 +696,124 @@ ngx_xmpp_sip_merge_xmpp(ngx_conf_t *cf, ngx_xmpp_sip_srv_conf_t *conf)
     SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
 
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, ngx_fed_link_verify);
+    SSL_CTX_set_verify_depth(ctx, (int) fcf->verify_depth);
     SSL_CTX_set_purpose(ctx, X509_PURPOSE_ANY);
 
-    return NGX_CONF_OK;
+    if (SSL_CTX_set1_verify_cert_store(ctx,
+                                 SSL_CTX_get_cert_store(fcf->verify_ssl->ctx))
+        == 0)
+    {
+        ngx_ssl_error(NGX_LOG_EMERG, cf->log, 0,
+                      "SSL_CTX_set1_verify_cert_store() failed");
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_xmpp_sip_session_context(&sslcf->ssl, fcf) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return direct ? ngx_xmpp_sip_merge_alpn(cf, conf) : NGX_CONF_OK;
+}
+
+
+/*
+ * A session of TLS that is resumed has the judgement of the certificate with it:
+ * it must be one of this federation, and of the same trust.
+ */
+
+static ngx_int_t
+ngx_xmpp_sip_session_context(ngx_ssl_t *ssl, ngx_fed_conf_t *fcf)
+{
+    X509          *cert;
+    u_char         buf[EVP_MAX_MD_SIZE];
+    ngx_sha1_t     sha1;
+    unsigned int   len;
+
+    ngx_sha1_init(&sha1);
+
+    ngx_sha1_update(&sha1, fcf->name.data, fcf->name.len);
+    ngx_sha1_update(&sha1, "", 1);
+    ngx_sha1_update(&sha1, fcf->trusted_certificate.data,
+                    fcf->trusted_certificate.len);
+    ngx_sha1_update(&sha1, "", 1);
+
+    cert = SSL_CTX_get0_certificate(ssl->ctx);
+
+    if (cert && X509_digest(cert, EVP_sha1(), buf, &len)) {
+        ngx_sha1_update(&sha1, buf, len);
+    }
+
+    ngx_sha1_final(buf, &sha1);
+
+    if (SSL_CTX_set_session_id_context(ssl->ctx, buf, 20) == 0) {
+        ngx_ssl_error(NGX_LOG_EMERG, ssl->log, 0,
+                      "SSL_CTX_set_session_id_context() failed");
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* XEP-0368 */
+
+static char *
+ngx_xmpp_sip_merge_alpn(ngx_conf_t *cf, ngx_xmpp_sip_srv_conf_t *conf)
+{
+    u_char                   *p, len;
+    ngx_xmpp_sip_ssl_conf_t  *sslcf;
+
+    sslcf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_ssl_module);
+
+    if (sslcf->alpn.len == 0) {
+        SSL_CTX_set_alpn_select_cb(sslcf->ssl.ctx, ngx_xmpp_sip_alpn_select,
+                                   NULL);
+        return NGX_CONF_OK;
+    }
+
+    if (SSL_select_next_proto(&p, &len, sslcf->alpn.data, sslcf->alpn.len,
+                              (u_char *) NGX_XMPP_ALPN,
+                              sizeof(NGX_XMPP_ALPN) - 1)
+        == OPENSSL_NPN_NEGOTIATED)
+    {
+        return NGX_CONF_OK;
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "\"ssl_alpn\" lacks \"xmpp-server\", which is what peers "
+                  "offer to the \"xmpp_federation\" directive in %s:%ui",
+                  conf->file, conf->line);
+
+    return NGX_CONF_ERROR;
+}
+
+
+/* Within STARTTLS the protocol is known, whatever the peer offers. */
+
+static int
+ngx_xmpp_sip_alpn_select(ngx_ssl_conn_t *ssl_conn, const unsigned char **out,
+    unsigned char *outlen, const unsigned char *in, unsigned int inlen,
+    void *arg)
+{
+    ngx_connection_t      *c;
+    ngx_stream_session_t  *s;
+
+    c = ngx_ssl_get_connection(ssl_conn);
+    s = c->data;
+
+    if (ngx_stream_get_module_ctx(s, ngx_xmpp_sip_module)) {
+        return SSL_TLSEXT_ERR_NOACK;
+    }
+
+    if (SSL_select_next_proto((unsigned char **) out, outlen,
+                              (u_char *) NGX_XMPP_ALPN,
+                              sizeof(NGX_XMPP_ALPN) - 1, in, inlen)
+        != OPENSSL_NPN_NEGOTIATED)
+    {
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    }
+
+    return SSL_TLSEXT_ERR_OK;
 }
 
 
@@ -754,11 +891,21 @@ ngx_xmpp_sip_listens_ssl(ngx_conf_t *cf)
 
 #else
 
-    ngx_xmpp_sip_ssl_conf_t  *sslcf;
+    ngx_uint_t                    i;
+    ngx_stream_listen_t          *listen;
+    ngx_stream_core_main_conf_t  *cmcf;
 
-    sslcf = ngx_stream_conf_get_module_srv_conf(cf, ngx_stream_ssl_module);
+    cmcf = ngx_stream_conf_get_module_main_conf(cf, ngx_stream_core_module);
 
-    return sslcf->listen;
+    listen = cmcf->listen.elts;
+
+    for (i = 0; i < cmcf->listen.nelts; i++) {
+        if (listen[i].ssl && listen[i].ctx == cf->ctx) {
+            return 1;
+        }
+    }
+
+    return 0;
 
 #endif
 }
@@ -1935,6 +2082,7 @@ ngx_xmpp_sip_init_process(ngx_cycle_t *cycle)
         fcf[i]->cycle = cycle;
         fcf[i]->log = cycle->log;
 
+        ngx_fed_link_init_process(fcf[i]);
         ngx_fed_preauth_init(&fcf[i]->xmpp_preauth);
         ngx_fed_preauth_init(&fcf[i]->sip_preauth);
 

@@ -67,6 +67,10 @@ my @good = (
 	['all parameters of sip_domain', fed("$zone sip_domain s.test home "
 		. 'server=127.0.0.1 tls=required dialect=simple name=a.test '
 		. 'name=b.test eku=any rate=1r/s user_rate=1r/s message_size=8k;')],
+	['direct TLS', fed("$zone $home xmpp_domain x.test "
+		. 'server=127.0.0.1 tls=direct auth=dialback;')],
+	['direct TLS, found by SRV', fed("$zone $home default xmpp tls=direct;")
+		. 'resolver 127.0.0.1;'],
 	['U-labels', fed("$zone $home xmpp_domain m\xc3\xbcnchen.test "
 		. 'server=127.0.0.1;')],
 	['server=srv with a resolver', fed("$zone $home xmpp_domain x.test "
@@ -168,6 +172,12 @@ my @good = (
 		. "$certs xmpp_federation f; }"],
 	['XMPP listener without TLS', fed("$zone $home")
 		. 'server { listen 127.0.0.1:8080; xmpp_federation f tls=off; }'],
+	['XMPP listener with direct TLS', fed("$zone $home") . 'server { '
+		. 'listen 127.0.0.1:8080; listen 127.0.0.1:8081 ssl; '
+		. "$certs xmpp_federation f; }"],
+	['XMPP listener with ssl_alpn', fed("$zone $home") . 'server { '
+		. "listen 127.0.0.1:8080 ssl; $certs ssl_alpn h2 xmpp-server; "
+		. 'xmpp_federation f; }'],
 	['federation after its listener', 'server { listen 127.0.0.1:8080; '
 		. 'xmpp_federation f tls=off; }' . fed("$zone $home")],
 	['SIP listener', fed("$zone $home") . 'server { listen 127.0.0.1:8080 '
@@ -216,7 +226,13 @@ my @bad = (
 		fed("$zone $home xmpp_domain x.test auth=external tls=off;"),
 		qr/"auth=external" needs TLS, which "tls=off" forbids/],
 	['tls=', fed("$zone $home xmpp_domain x.test tls=maybe;"),
-		qr/"tls=maybe": it must be "required", "optional" or "off"/],
+		qr/"tls=maybe": it must be "required", "direct", "optional" or "off"/],
+	['tls=direct on SIP', fed("$zone sip_domain s.test home tls=direct;"),
+		qr/"tls=direct": it must be "required" or "off"/],
+	['tls=direct twice', fed("$zone $home xmpp_domain x.test tls=direct "
+		. 'tls=off;'), qr/"tls=off": is duplicate/],
+	['tls=direct by SRV without a resolver', fed("$zone $home xmpp_domain "
+		. 'x.test tls=direct;'), qr/no "resolver" is defined/],
 	['tls=optional on SIP', fed("$zone sip_domain s.test home tls=optional;"),
 		qr/"tls=optional": SIP has no optional TLS/],
 	['tls=off on SIP found by SRV', fed("$zone sip_domain s.test home tls=off;"),
@@ -302,6 +318,17 @@ my @bad = (
 	['XMPP listener without a certificate', fed("$zone $home")
 		. 'server { listen 127.0.0.1:8080; xmpp_federation f; }',
 		qr/no "ssl_certificate" is defined for/],
+	['direct TLS without a certificate', fed("$zone $home")
+		. 'server { listen 127.0.0.1:8080 ssl; xmpp_federation f; }',
+		qr/no "ssl_certificate" is defined/],
+	['direct TLS with tls=off', fed("$zone $home") . 'server { '
+		. "listen 127.0.0.1:8080; listen 127.0.0.1:8081 ssl; $certs "
+		. 'xmpp_federation f tls=off; }', qr/"tls=off"\ of\ the
+		\ "xmpp_federation".*:\d+\ does\ not\ go\ with
+		\ "listen\ ...\ ssl"/x],
+	['direct TLS with another ssl_alpn', fed("$zone $home") . 'server { '
+		. "listen 127.0.0.1:8080 ssl; $certs ssl_alpn h2 xmpp-client; "
+		. 'xmpp_federation f; }', qr/"ssl_alpn" lacks "xmpp-server", .*:\d+/],
 	['parameter of the listener', fed("$zone $home")
 		. 'server { listen 127.0.0.1:8080; xmpp_federation f tls=no; }',
 		qr/invalid parameter "tls=no"/],

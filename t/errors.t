@@ -52,7 +52,7 @@ my %other = map { $_->{xmpp_condition} => $_->{gw_code_MESSAGE} }
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
 	->has_daemon('openssl')
-	->plan(@codes + 2 * @conditions + 112);
+	->plan(@codes + 2 * @conditions + 107);
 my $d = $t->testdir();
 
 my $dns = Test::Nginx::DNS->new($t, {
@@ -86,7 +86,6 @@ my $other = <<'EOF_';
 
         message_6xx off;
         unavailable_status 480;
-        mask_recipients on;
         message_status 200;
     }
 
@@ -597,25 +596,6 @@ is(code('feature-not-implemented'), 501, 'message_6xx off - 501 is none');
 is(code('service-unavailable'), 480, 'unavailable_status 480');
 is(code('ok'), 200, 'message_status 200');
 
-# masked, they are all the same: ERR-24, SEC-28
-
-$s->set(auto => sub {
-	my ($code) = $_[0]->uri() =~ /(\d{3})@/;
-	return ($code, "Reason of $code",
-		headers => ['Retry-After: 5', 'Contact: <sip:new@s.test>']);
-});
-
-$xmpp->send(join '', map { $g->message('x', to => "m$_\@s.test",
-	id => "m$_") } qw/403 404 410 480 486 600 604/);
-
-my %masked = map { (error("m$_") // $x)->raw() =~ s/m$_//gr => 1 }
-	qw/404 410 480 486 600 604/;
-
-is(keys %masked, 1, 'masked - all the same');
-like((keys %masked)[0], qr/<service-unavailable /, 'masked - condition');
-like((keys %masked)[0], qr/type='cancel'/, 'masked - type');
-is(error('m403')->condition(), 'forbidden', 'not masked');
-
 undef $sip;
 undef $xmpp;
 
@@ -629,9 +609,6 @@ like($log, qr/^message s2x r\@s.test blank\@x.test 410 stanza error$/m,
 	'log - gone without an address');
 like($log, qr/^message s2x r\@s.test mail\@x.test 480 stanza error$/m,
 	'log - redirect without an address');
-like($log, qr/^message x2s u\@x.test m404\@s.test 404 sip status$/m,
-	'log - masked');
-
 ###############################################################################
 
 # what is wrong with the error for a code, in view of its row

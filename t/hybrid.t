@@ -27,16 +27,19 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl stream_map socket_ssl/)
-	->has_daemon('openssl')->plan(17);
+	->has_daemon('openssl')->plan(18);
 
 my @names = map { "$_.test" } qw/ both xonly sonly neither sdot xdot dots fail
 	cold cold1 cold2 cold3 sfail xfail slow wait flap live stale speaks
-	forged queue late late1 again partner xpartner /;
+	forged queue late late1 again partner xpartner dboth donly ddot ddots
+	dfail dslow /;
 
 my $xport = port(8281);
 my $sport = port(8282);
+my $dport = port(8283);
 
 my $xsrv = { SRV => [[0, 0, $xport, 'host.test']] };
+my $dsrv = { SRV => [[0, 0, $dport, 'host.test']] };
 my $ssrv = { SRV => [[0, 0, $sport, 'host.test']] };
 my $dot = { SRV => [[0, 0, 0, '.']] };
 
@@ -64,6 +67,12 @@ my $dns = Test::Nginx::DNS->new($t, {
 	over_xmpp('cold') => $xsrv,
 	over_xmpp('again') => $xsrv,
 	over_xmpp('queue') => 'DROP', over_sip('queue') => 'DROP',
+	over_direct('donly') => $dsrv,
+	over_direct('dboth') => $dsrv, over_sip('dboth') => $ssrv,
+	over_direct('ddot') => $dsrv, over_xmpp('ddot') => $dot,
+	over_direct('ddots') => $dot, 'ddots.test' => { A => '127.0.0.3' },
+	over_direct('dfail') => 'SERVFAIL', over_sip('dfail') => $ssrv,
+	over_direct('dslow') => 'DROP', over_xmpp('dslow') => $xsrv,
 	over_xmpp('partner') => $xsrv, over_sip('partner') => $ssrv,
 	over_xmpp('xpartner') => $xsrv, over_sip('xpartner') => $ssrv,
 });
@@ -117,6 +126,10 @@ my $h = Test::Nginx::XMPP::Server->listen('127.0.0.1:' . port(8271),
 my $xs = Test::Nginx::XMPP::Server->listen("127.0.0.1:$xport",
 	domains => \@names, $g->{ca}->ssl('all'), sasl_external => 1,
 	gateway => '127.0.0.1:' . port(8270));
+my $xd = Test::Nginx::XMPP::Server->listen("127.0.0.1:$dport",
+	domains => \@names, $g->{ca}->ssl('all'), sasl_external => 1,
+	tls => 'direct', gateway => '127.0.0.1:' . port(8270),
+	dial => { tls => 1 });
 my $ss = Test::Nginx::SIP::Server->listen("127.0.0.1:$sport", tls => 1,
 	$g->{ca}->ssl('all'), auto => 200);
 
@@ -160,6 +173,18 @@ case('from SIP, trouble with DNS', sub {
 		'SERVFAIL of the preferred one, XMPP');
 	like(sip('slow.test'), qr/^504 /, 'no answer');
 	ok(logged(qr/could not be resolved \(\d+: Server failure\)/), 'log');
+});
+
+# XMPP is offered by either of its services, see t/xmpp_direct.t
+
+case('from SIP, direct TLS', sub {
+	is(sip('donly.test'), 202, 'direct TLS only');
+	like(sip('dboth.test'), qr/^403 .*speaks SIP/, 'SIP is preferred');
+	is(sip('dboth.test', 'xmpp'), 202, 'XMPP is preferred');
+	is(sip('ddot.test'), 202, 'target "." of the other service');
+	like(sip('ddots.test'), qr/^404 .*no XMPP service/, 'target "."');
+	like(sip('dfail.test', 'xmpp'), qr/^504 /, 'SERVFAIL');
+	is(sip('dslow.test', 'xmpp'), 202, 'no answer is not waited for');
 });
 
 case('from SIP, policy', sub {
@@ -471,6 +496,8 @@ Test::Nginx::Peers::stop($t);
 # names of the records
 
 sub over_xmpp { return "_xmpp-server._tcp.$_[0].test"; }
+
+sub over_direct { return "_xmpps-server._tcp.$_[0].test"; }
 
 sub over_sip { return "_sipfederationtls._tcp.$_[0].test"; }
 

@@ -15,6 +15,7 @@
 #define NGX_FED_LOOKUPS          512     /* at once, in a worker */
 #define NGX_FED_LOOKUP_POOL      512
 #define NGX_FED_LOOKUP_MIN       1000    /* ms, for DNS to answer */
+#define NGX_FED_LOOKUP_QUERIES   3
 
 /* keys of what is kept in the zone */
 
@@ -29,7 +30,8 @@ typedef struct {
 
     ngx_fed_conf_t               *conf;
     ngx_pool_t                   *pool;
-    ngx_resolver_ctx_t           *ctx[NGX_FED_PROTOCOLS];
+    ngx_resolver_ctx_t           *ctx[NGX_FED_LOOKUP_QUERIES];
+    ngx_fed_offers_e              answers[NGX_FED_LOOKUP_QUERIES];
     ngx_fed_speaks_t              speaks;
     time_t                        valid;     /* of what was found */
 
@@ -64,18 +66,25 @@ static void ngx_fed_auto_pair_key(ngx_fed_event_t *ev, ngx_fed_key_t *key);
 static ngx_fed_lookup_t *ngx_fed_auto_lookup(ngx_fed_conf_t *fcf,
     ngx_str_t *name);
 static void ngx_fed_auto_start(ngx_fed_lookup_t *lookup);
+static ngx_uint_t ngx_fed_auto_skips(ngx_fed_lookup_t *lookup, ngx_uint_t i);
 static void ngx_fed_auto_resolve_handler(ngx_resolver_ctx_t *ctx);
+static ngx_fed_offers_e ngx_fed_auto_offers(ngx_fed_lookup_t *lookup,
+    ngx_fed_protocol_e protocol);
 static void ngx_fed_auto_read(ngx_fed_lookup_t *lookup, ngx_uint_t i);
 static void ngx_fed_auto_done_handler(ngx_event_t *ev);
 static void ngx_fed_auto_keep(ngx_fed_lookup_t *lookup);
 static void ngx_fed_auto_free(ngx_fed_lookup_t *lookup);
 
 
-/* by ngx_fed_protocol_e */
+static const struct {
+    ngx_str_t                     service;
+    ngx_fed_protocol_e            protocol;
+    unsigned                      direct:1;  /* TLS, XEP-0368 */
 
-static ngx_str_t  ngx_fed_auto_services[] = {
-    ngx_string("sipfederationtls"),
-    ngx_string("xmpp-server")
+} ngx_fed_auto_queries[NGX_FED_LOOKUP_QUERIES] = {
+    { ngx_string("sipfederationtls"), NGX_FED_PROTOCOL_SIP, 0 },
+    { ngx_string("xmpp-server"), NGX_FED_PROTOCOL_XMPP, 0 },
+    { ngx_string("xmpps-server"), NGX_FED_PROTOCOL_XMPP, 1 }
 };
 
 
@@ -496,7 +505,12 @@ ngx_fed_auto_start(ngx_fed_lookup_t *lookup)
 
     pending = 0;
 
-    for (i = 0; i < NGX_FED_PROTOCOLS; i++) {
+    for (i = 0; i < NGX_FED_LOOKUP_QUERIES; i++) {
+
+        if (ngx_fed_auto_skips(lookup, i)) {
+            lookup->answers[i] = NGX_FED_OFFERS_NOT;
+            continue;
+        }
 
         ctx = ngx_resolve_start(fcf->resolver, NULL);
 
@@ -505,7 +519,7 @@ ngx_fed_auto_start(ngx_fed_lookup_t *lookup)
         }
 
         ctx->name = lookup->sn.str;
-        ctx->service = ngx_fed_auto_services[i];
+        ctx->service = ngx_fed_auto_queries[i].service;
         ctx->handler = ngx_fed_auto_resolve_handler;
         ctx->data = lookup;
         ctx->timeout = timeout;
@@ -517,7 +531,7 @@ ngx_fed_auto_start(ngx_fed_lookup_t *lookup)
         }
     }
 
-    for (i = 0; i < NGX_FED_PROTOCOLS; i++) {
+    for (i = 0; i < NGX_FED_LOOKUP_QUERIES; i++) {
         pending += (lookup->ctx[i] != NULL);
     }
 
@@ -527,6 +541,24 @@ ngx_fed_auto_start(ngx_fed_lookup_t *lookup)
     } else if (!lookup->timer.posted) {
         ngx_post_event(&lookup->timer, &ngx_posted_events);
     }
+}
+
+
+/* What tls= of the XMPP side has no use for is not asked for. */
+
+static ngx_uint_t
+ngx_fed_auto_skips(ngx_fed_lookup_t *lookup, ngx_uint_t i)
+{
+    ngx_fed_domain_t  *domain;
+
+    if (ngx_fed_auto_queries[i].protocol != NGX_FED_PROTOCOL_XMPP) {
+        return 0;
+    }
+
+    domain = lookup->conf->any;
+
+    return ngx_fed_auto_queries[i].direct ? domain->tls == NGX_FED_TLS_OFF
+                                          : domain->direct;
 }
 
 
@@ -546,8 +578,11 @@ ngx_fed_auto_resolve_handler(ngx_resolver_ctx_t *ctx)
 
     ngx_resolve_name_done(ctx);
 
-    for (i = 0; i < NGX_FED_PROTOCOLS; i++) {
-        if (lookup->ctx[i]) {
+    for (i = 0; i < NGX_FED_LOOKUP_QUERIES; i++) {
+        if (lookup->ctx[i]
+            && ngx_fed_auto_offers(lookup, ngx_fed_auto_queries[i].protocol)
+               != NGX_FED_OFFERS_IT)
+        {
             return;
         }
     }
@@ -582,17 +617,17 @@ ngx_fed_auto_read(ngx_fed_lookup_t *lookup, ngx_uint_t i)
             && (srv->name.len == 0
                 || (srv->name.len == 1 && srv->name.data[0] == '.')))
         {
-            lookup->speaks.offers[i] = NGX_FED_OFFERS_NEVER;
+            lookup->answers[i] = NGX_FED_OFFERS_NEVER;
             return;
         }
 
-        lookup->speaks.offers[i] = NGX_FED_OFFERS_IT;
+        lookup->answers[i] = NGX_FED_OFFERS_IT;
         lookup->valid = ngx_min(lookup->valid, ctx->valid);
         return;
     }
 
     if (ctx->state == NGX_RESOLVE_NXDOMAIN) {
-        lookup->speaks.offers[i] = NGX_FED_OFFERS_NOT;
+        lookup->answers[i] = NGX_FED_OFFERS_NOT;
         return;
     }
 
@@ -600,13 +635,47 @@ ngx_fed_auto_read(ngx_fed_lookup_t *lookup, ngx_uint_t i)
         ngx_log_error(NGX_LOG_ERR, lookup->conf->log, 0,
                       "%V of %V could not be resolved (%i: %s), "
                       "federation: %V",
-                      &ngx_fed_auto_services[i], &lookup->sn.str, ctx->state,
+                      &ngx_fed_auto_queries[i].service, &lookup->sn.str,
+                      ctx->state,
                       ngx_resolver_strerror(ctx->state), &lookup->conf->name);
     }
 }
 
 
-/* Both answers are there, or DNS had its time. */
+/* One service is enough, and what one has none of the other may have. */
+
+static ngx_fed_offers_e
+ngx_fed_auto_offers(ngx_fed_lookup_t *lookup, ngx_fed_protocol_e protocol)
+{
+    ngx_uint_t         i;
+    ngx_fed_offers_e   offers, answer;
+
+    offers = NGX_FED_OFFERS_NOT;
+
+    for (i = 0; i < NGX_FED_LOOKUP_QUERIES; i++) {
+
+        if (ngx_fed_auto_queries[i].protocol != protocol) {
+            continue;
+        }
+
+        answer = lookup->answers[i];
+
+        if (answer == NGX_FED_OFFERS_IT) {
+            return answer;
+        }
+
+        if (answer == NGX_FED_OFFERS_UNKNOWN
+            || offers == NGX_FED_OFFERS_NOT)
+        {
+            offers = answer;
+        }
+    }
+
+    return offers;
+}
+
+
+/* The answers are there, or DNS had its time. */
 
 static void
 ngx_fed_auto_done_handler(ngx_event_t *ev)
@@ -619,10 +688,14 @@ ngx_fed_auto_done_handler(ngx_event_t *ev)
 
     lookup = ev->data;
 
-    for (i = 0; i < NGX_FED_PROTOCOLS; i++) {
+    for (i = 0; i < NGX_FED_LOOKUP_QUERIES; i++) {
         if (lookup->ctx[i]) {
             ngx_fed_auto_read(lookup, i);
         }
+    }
+
+    for (i = 0; i < NGX_FED_PROTOCOLS; i++) {
+        lookup->speaks.offers[i] = ngx_fed_auto_offers(lookup, i);
     }
 
     ngx_fed_auto_keep(lookup);
@@ -722,7 +795,7 @@ ngx_fed_auto_free(ngx_fed_lookup_t *lookup)
 
     automatic = lookup->conf->auto_data;
 
-    for (i = 0; i < NGX_FED_PROTOCOLS; i++) {
+    for (i = 0; i < NGX_FED_LOOKUP_QUERIES; i++) {
         if (lookup->ctx[i]) {
             ngx_resolve_name_done(lookup->ctx[i]);
         }

@@ -1,7 +1,7 @@
 
 /*
  * Dialling: SRV, A and AAAA, connect, and the next address when one fails
- * (RFC 2782, RFC 6120, 3.2, RFC 3263, 4).
+ * (RFC 2782, RFC 6120, 3.2, RFC 3263, 4, XEP-0368).
  */
 
 
@@ -15,15 +15,42 @@
 #define NGX_FED_DIAL_POOL      1024
 #define NGX_FED_DIAL_LINK_POOL 1024
 #define NGX_FED_DIAL_ADDRS     16       /* tried at most */
+#define NGX_FED_DIAL_RECORDS   64       /* addresses looked at, of an answer */
+#define NGX_FED_DIAL_WAIT      3000     /* ms for the second answer */
+
+
+/* an SRV record */
+
+typedef struct {
+    ngx_addr_t                   *addrs;
+    ngx_uint_t                    naddrs;
+    ngx_uint_t                    priority;
+    ngx_uint_t                    weight;
+    ngx_uint_t                    direct;
+} ngx_fed_dial_target_t;
 
 
 static void ngx_fed_dial_configured(ngx_fed_dial_t *dial);
 static void ngx_fed_dial_resolve(ngx_fed_dial_t *dial);
+static void ngx_fed_dial_ask(ngx_fed_dial_t *dial,
+    ngx_fed_dial_query_t *query);
 static void ngx_fed_dial_resolve_handler(ngx_resolver_ctx_t *ctx);
-static ngx_fed_outcome_e ngx_fed_dial_resolved(ngx_fed_dial_t *dial,
+static void ngx_fed_dial_answered(ngx_fed_dial_t *dial);
+static ngx_fed_dial_answer_e ngx_fed_dial_read(ngx_fed_dial_t *dial,
+    ngx_fed_dial_query_t *query);
+static ngx_int_t ngx_fed_dial_read_addrs(ngx_fed_dial_t *dial,
     ngx_resolver_ctx_t *ctx);
-static ngx_int_t ngx_fed_dial_copy(ngx_fed_dial_t *dial,
-    ngx_resolver_ctx_t *ctx, in_port_t port);
+static ngx_int_t ngx_fed_dial_read_srvs(ngx_fed_dial_t *dial,
+    ngx_fed_dial_query_t *query);
+static ngx_int_t ngx_fed_dial_copy(ngx_fed_dial_t *dial, ngx_addr_t *addr,
+    struct sockaddr *sockaddr, socklen_t socklen, ngx_str_t *name);
+static void ngx_fed_dial_timer_handler(ngx_event_t *ev);
+static void ngx_fed_dial_forget(ngx_fed_dial_t *dial);
+static void ngx_fed_dial_judge(ngx_fed_dial_t *dial);
+static void ngx_fed_dial_explain(ngx_fed_dial_t *dial, ngx_uint_t level);
+static ngx_int_t ngx_fed_dial_order(ngx_fed_dial_t *dial);
+static ngx_fed_dial_target_t *ngx_fed_dial_pick(ngx_fed_dial_target_t *targets,
+    ngx_uint_t n);
 static void ngx_fed_dial_posted_handler(ngx_event_t *ev);
 static void ngx_fed_dial_connect(ngx_fed_dial_t *dial);
 static ngx_int_t ngx_fed_dial_try(ngx_fed_dial_t *dial, ngx_addr_t *addr);
@@ -63,7 +90,11 @@ ngx_fed_dial_create(ngx_fed_conf_t *fcf, ngx_str_t *name,
     dial->name.len = name->len;
     dial->name.data = ngx_pstrdup(pool, name);
 
-    if (dial->name.data == NULL) {
+    if (dial->name.data == NULL
+        || ngx_array_init(&dial->targets, pool, 4,
+                          sizeof(ngx_fed_dial_target_t))
+           != NGX_OK)
+    {
         ngx_destroy_pool(pool);
         return NULL;
     }
@@ -81,6 +112,10 @@ ngx_fed_dial_create(ngx_fed_conf_t *fcf, ngx_str_t *name,
     dial->posted.handler = ngx_fed_dial_posted_handler;
     dial->posted.data = dial;
     dial->posted.log = &dial->log;
+
+    dial->timer.handler = ngx_fed_dial_timer_handler;
+    dial->timer.data = dial;
+    dial->timer.log = &dial->log;
 
     return dial;
 }
@@ -103,8 +138,9 @@ ngx_fed_dial_start(ngx_fed_dial_t *dial)
 static void
 ngx_fed_dial_configured(ngx_fed_dial_t *dial)
 {
-    ngx_uint_t         i, j, n;
-    ngx_fed_server_t  *server;
+    ngx_uint_t            i, j, n;
+    ngx_fed_server_t     *server;
+    ngx_fed_dial_addr_t  *addr;
 
     server = dial->domain->servers->elts;
     n = 0;
@@ -113,7 +149,7 @@ ngx_fed_dial_configured(ngx_fed_dial_t *dial)
         n += server[i].naddrs;
     }
 
-    dial->addrs = ngx_palloc(dial->pool, n * sizeof(ngx_addr_t));
+    dial->addrs = ngx_palloc(dial->pool, n * sizeof(ngx_fed_dial_addr_t));
     if (dial->addrs == NULL) {
         ngx_fed_dial_fail(dial, NGX_FED_INTERNAL);
         return;
@@ -122,9 +158,11 @@ ngx_fed_dial_configured(ngx_fed_dial_t *dial)
     for (i = 0; i < dial->domain->servers->nelts; i++) {
 
         for (j = 0; j < server[i].naddrs; j++) {
-            dial->addrs[dial->naddrs] = server[i].addrs[j];
-            dial->addrs[dial->naddrs].name = server[i].host;
-            dial->naddrs++;
+            addr = &dial->addrs[dial->naddrs++];
+
+            addr->addr = server[i].addrs[j];
+            addr->addr.name = server[i].host;
+            addr->direct = dial->domain->direct;
         }
     }
 
@@ -132,41 +170,77 @@ ngx_fed_dial_configured(ngx_fed_dial_t *dial)
 }
 
 
-/* Asks for SRV records of the current service, or for addresses after all. */
+/*
+ * Asks for SRV records of the current service, or for addresses after all.  The
+ * records of direct TLS are asked for together with those of the first service.
+ */
 
 static void
 ngx_fed_dial_resolve(ngx_fed_dial_t *dial)
+{
+    ngx_uint_t             i;
+    ngx_fed_dial_query_t  *query;
+
+    ngx_memzero(dial->queries, sizeof(dial->queries));
+
+    query = dial->queries;
+
+    query[0].service = &dial->services[dial->service];
+    query[0].direct = dial->domain->direct;
+    dial->nqueries = 1;
+
+    if (dial->secure && dial->service == 0) {
+        query[1].service = dial->secure;
+        query[1].direct = 1;
+        dial->nqueries = 2;
+    }
+
+    dial->asking = 1;
+
+    for (i = 0; i < dial->nqueries; i++) {
+        ngx_fed_dial_ask(dial, &query[i]);
+    }
+
+    dial->asking = 0;
+
+    ngx_fed_dial_answered(dial);
+}
+
+
+/* What cannot be asked remains unknown. */
+
+static void
+ngx_fed_dial_ask(ngx_fed_dial_t *dial, ngx_fed_dial_query_t *query)
 {
     ngx_fed_conf_t      *fcf;
     ngx_resolver_ctx_t  *ctx;
 
     fcf = dial->conf;
 
+    query->state = NGX_RESOLVE_SERVFAIL;
+
     ctx = ngx_resolve_start(fcf->resolver, NULL);
 
     if (ctx == NULL) {
-        ngx_fed_dial_fail(dial, NGX_FED_INTERNAL);
         return;
     }
 
     if (ctx == NGX_NO_RESOLVER) {
         ngx_log_error(NGX_LOG_ERR, &dial->log, 0,
                       "no resolver defined to find %V", &dial->name);
-        ngx_fed_dial_fail(dial, NGX_FED_NO_DNS);
         return;
     }
 
     ctx->name = dial->name;
-    ctx->service = dial->services[dial->service];
+    ctx->service = *query->service;
     ctx->handler = ngx_fed_dial_resolve_handler;
     ctx->data = dial;
     ctx->timeout = fcf->resolver_timeout;
 
-    dial->resolve = ctx;
+    query->ctx = ctx;
 
     if (ngx_resolve_name(ctx) != NGX_OK) {
-        dial->resolve = NULL;
-        ngx_fed_dial_fail(dial, NGX_FED_NO_DNS);
+        query->ctx = NULL;
     }
 }
 
@@ -174,152 +248,450 @@ ngx_fed_dial_resolve(ngx_fed_dial_t *dial)
 static void
 ngx_fed_dial_resolve_handler(ngx_resolver_ctx_t *ctx)
 {
-    ngx_fed_dial_t     *dial;
-    ngx_fed_outcome_e   result;
+    ngx_uint_t             i;
+    ngx_fed_dial_t        *dial;
+    ngx_fed_dial_query_t  *query;
 
     dial = ctx->data;
 
-    result = ngx_fed_dial_resolved(dial, ctx);
+    for (i = 0; dial->queries[i].ctx != ctx; i++) { /* void */ }
 
-    dial->resolve = NULL;
+    query = &dial->queries[i];
+
+    query->state = ctx->state;
+    query->answer = ngx_fed_dial_read(dial, query);
+    query->ctx = NULL;
+
     ngx_resolve_name_done(ctx);
 
-    switch (result) {
-
-    case NGX_FED_ACCEPTED:
-        ngx_post_event(&dial->posted, &ngx_posted_events);
-        return;
-
-    case NGX_FED_PENDING:
-        dial->service++;
-        ngx_fed_dial_resolve(dial);
-        return;
-
-    default:
-        ngx_fed_dial_fail(dial, result);
+    if (!dial->asking) {
+        ngx_fed_dial_answered(dial);
     }
 }
 
 
-/*
- * Judges an answer: NGX_FED_ACCEPTED if there are addresses, NGX_FED_PENDING if
- * there is more to ask.  What has SRV records is not looked for elsewhere
- * (RFC 6120, 3.2.1).
- */
+/* Once there are addresses, another answer is not waited for much longer. */
 
-static ngx_fed_outcome_e
-ngx_fed_dial_resolved(ngx_fed_dial_t *dial, ngx_resolver_ctx_t *ctx)
+static void
+ngx_fed_dial_answered(ngx_fed_dial_t *dial)
+{
+    ngx_uint_t  i, found, pending;
+
+    found = 0;
+    pending = 0;
+
+    for (i = 0; i < dial->nqueries; i++) {
+        found |= (dial->queries[i].answer == NGX_FED_DIAL_FOUND);
+        pending |= (dial->queries[i].ctx != NULL);
+    }
+
+    if (!pending) {
+        dial->asked = 1;
+        ngx_post_event(&dial->posted, &ngx_posted_events);
+        return;
+    }
+
+    if (found) {
+        ngx_add_timer(&dial->timer, NGX_FED_DIAL_WAIT);
+    }
+}
+
+
+static ngx_fed_dial_answer_e
+ngx_fed_dial_read(ngx_fed_dial_t *dial, ngx_fed_dial_query_t *query)
 {
     ngx_int_t                 rc;
-    ngx_uint_t                level;
-    const ngx_str_t          *service;
+    ngx_resolver_ctx_t       *ctx;
     ngx_resolver_srv_name_t  *srv;
 
-    service = &dial->services[dial->service];
+    ctx = query->ctx;
 
     if (ctx->state == NGX_OK && ctx->naddrs) {
 
-        rc = ngx_fed_dial_copy(dial, ctx, service->len ? 0 : dial->port);
+        rc = query->service->len ? ngx_fed_dial_read_srvs(dial, query)
+                                 : ngx_fed_dial_read_addrs(dial, ctx);
 
-        return rc == NGX_OK ? NGX_FED_ACCEPTED : NGX_FED_INTERNAL;
+        return rc == NGX_OK ? NGX_FED_DIAL_FOUND : NGX_FED_DIAL_UNKNOWN;
     }
 
     if (ctx->state != NGX_OK && ctx->state != NGX_RESOLVE_NXDOMAIN) {
-        level = ngx_fed_quiet_level(dial->conf, NGX_FED_QUIET_DNS, &dial->name,
-                                    NGX_LOG_ERR);
-
-        ngx_log_error(level, &dial->log, 0,
-                      "%V%s%V could not be resolved (%i: %s)",
-                      service, service->len ? " of " : "", &dial->name,
-                      ctx->state, ngx_resolver_strerror(ctx->state));
-        return NGX_FED_NO_DNS;
+        return NGX_FED_DIAL_UNKNOWN;
     }
 
-    if (service->len && ctx->nsrvs) {
-
-        srv = ctx->srvs;
-
-        if (ctx->nsrvs == 1
-            && (srv->name.len == 0
-                || (srv->name.len == 1 && srv->name.data[0] == '.')))
-        {
-            ngx_log_error(NGX_LOG_ERR, &dial->log, 0,
-                          "%V says by DNS that it has no %V service",
-                          &dial->name, service);
-            return NGX_FED_NO_DOMAIN;
-        }
-
-        ngx_log_error(NGX_LOG_ERR, &dial->log, 0,
-                      "no target of the SRV records %V of %V has an address",
-                      service, &dial->name);
-        return NGX_FED_NO_DNS;
+    if (query->service->len == 0 || ctx->nsrvs == 0) {
+        return NGX_FED_DIAL_NONE;
     }
 
-    if (service->len
-        && (dial->services[dial->service + 1].len || dial->port))
+    srv = ctx->srvs;
+
+    if (ctx->nsrvs == 1
+        && (srv->name.len == 0
+            || (srv->name.len == 1 && srv->name.data[0] == '.')))
     {
-        return NGX_FED_PENDING;
+        return NGX_FED_DIAL_REFUSED;
     }
 
-    level = ngx_fed_quiet_level(dial->conf, NGX_FED_QUIET_DNS, &dial->name,
-                                NGX_LOG_ERR);
-
-    ngx_log_error(level, &dial->log, 0,
-                  "%V does not exist in DNS", &dial->name);
-
-    return NGX_FED_NO_DOMAIN;
+    return NGX_FED_DIAL_DEAD;
 }
 
 
+/* The domain's own addresses: one target, as good as a record for each. */
+
 static ngx_int_t
-ngx_fed_dial_copy(ngx_fed_dial_t *dial, ngx_resolver_ctx_t *ctx,
-    in_port_t port)
+ngx_fed_dial_read_addrs(ngx_fed_dial_t *dial, ngx_resolver_ctx_t *ctx)
 {
-    ngx_uint_t            i, n;
-    ngx_addr_t           *addr;
-    ngx_resolver_addr_t  *found;
+    ngx_uint_t              i, n;
+    ngx_fed_dial_target_t  *target;
+
+    target = ngx_array_push(&dial->targets);
+    if (target == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(target, sizeof(ngx_fed_dial_target_t));
 
     n = ngx_min(ctx->naddrs, NGX_FED_DIAL_ADDRS);
 
-    addr = ngx_pcalloc(dial->pool, n * sizeof(ngx_addr_t));
-    if (addr == NULL) {
+    target->weight = 1;
+    target->addrs = ngx_palloc(dial->pool, n * sizeof(ngx_addr_t));
+
+    if (target->addrs == NULL) {
         return NGX_ERROR;
     }
 
     for (i = 0; i < n; i++) {
 
-        found = &ctx->addrs[i];
-
-        addr[i].socklen = found->socklen;
-        addr[i].sockaddr = ngx_palloc(dial->pool, found->socklen);
-
-        if (addr[i].sockaddr == NULL) {
+        if (ngx_fed_dial_copy(dial, &target->addrs[i], ctx->addrs[i].sockaddr,
+                              ctx->addrs[i].socklen, &dial->name)
+            != NGX_OK)
+        {
             return NGX_ERROR;
         }
 
-        ngx_memcpy(addr[i].sockaddr, found->sockaddr, found->socklen);
+        ngx_inet_set_port(target->addrs[i].sockaddr, dial->port);
+        target->naddrs++;
+    }
 
-        if (port) {
-            ngx_inet_set_port(addr[i].sockaddr, port);
+    return NGX_OK;
+}
+
+
+/* The records come in the order of their priorities. */
+
+static ngx_int_t
+ngx_fed_dial_read_srvs(ngx_fed_dial_t *dial, ngx_fed_dial_query_t *query)
+{
+    ngx_addr_t               *addr;
+    ngx_uint_t                i, j, n;
+    ngx_resolver_ctx_t       *ctx;
+    ngx_fed_dial_target_t    *target;
+    ngx_resolver_srv_name_t  *srv;
+
+    ctx = query->ctx;
+    n = 0;
+
+    for (i = 0; i < ctx->nsrvs && n < NGX_FED_DIAL_RECORDS; i++) {
+
+        srv = &ctx->srvs[i];
+
+        if (srv->naddrs == 0) {
+            continue;
         }
 
-        addr[i].name = dial->name;
+        target = ngx_array_push(&dial->targets);
+        if (target == NULL) {
+            return NGX_ERROR;
+        }
 
-        if (found->name.len) {
-            addr[i].name.data = ngx_pstrdup(dial->pool, &found->name);
+        target->naddrs = 0;
+        target->priority = srv->priority;
+        target->weight = ngx_max(srv->weight, 1);
+        target->direct = query->direct;
+        target->addrs = ngx_palloc(dial->pool,
+                                   srv->naddrs * sizeof(ngx_addr_t));
 
-            if (addr[i].name.data == NULL) {
+        if (target->addrs == NULL) {
+            return NGX_ERROR;
+        }
+
+        for (j = 0; j < srv->naddrs && n < NGX_FED_DIAL_RECORDS; j++, n++) {
+
+            addr = &srv->addrs[j];
+
+            if (ngx_fed_dial_copy(dial, &target->addrs[j], addr->sockaddr,
+                                  addr->socklen, &srv->name)
+                != NGX_OK)
+            {
                 return NGX_ERROR;
             }
 
-            addr[i].name.len = found->name.len;
+            target->naddrs++;
         }
     }
 
-    dial->addrs = addr;
-    dial->naddrs = n;
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_fed_dial_copy(ngx_fed_dial_t *dial, ngx_addr_t *addr,
+    struct sockaddr *sockaddr, socklen_t socklen, ngx_str_t *name)
+{
+    addr->socklen = socklen;
+    addr->sockaddr = ngx_palloc(dial->pool, socklen);
+    addr->name.len = name->len;
+    addr->name.data = ngx_pstrdup(dial->pool, name);
+
+    if (addr->sockaddr == NULL || addr->name.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(addr->sockaddr, sockaddr, socklen);
 
     return NGX_OK;
+}
+
+
+/* There are addresses, and the other answer does not come. */
+
+static void
+ngx_fed_dial_timer_handler(ngx_event_t *ev)
+{
+    ngx_uint_t       i;
+    ngx_fed_dial_t  *dial;
+
+    dial = ev->data;
+
+    for (i = 0; i < dial->nqueries; i++) {
+        if (dial->queries[i].ctx) {
+            dial->queries[i].state = NGX_RESOLVE_TIMEDOUT;
+        }
+    }
+
+    ngx_fed_dial_forget(dial);
+    ngx_fed_dial_judge(dial);
+}
+
+
+/* Awaits no answer any more. */
+
+static void
+ngx_fed_dial_forget(ngx_fed_dial_t *dial)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < dial->nqueries; i++) {
+
+        if (dial->queries[i].ctx) {
+            ngx_resolve_name_done(dial->queries[i].ctx);
+            dial->queries[i].ctx = NULL;
+        }
+    }
+
+    if (dial->timer.timer_set) {
+        ngx_del_timer(&dial->timer);
+    }
+}
+
+
+/*
+ * The answers are there.  What has SRV records is not looked for elsewhere
+ * (RFC 6120, 3.2.1), nor is what says that it has no direct TLS (XEP-0368).  Of
+ * two answers one that failed takes nothing from the other.
+ */
+
+static void
+ngx_fed_dial_judge(ngx_fed_dial_t *dial)
+{
+    ngx_uint_t              i, level, n[NGX_FED_DIAL_FOUND + 1];
+    ngx_fed_dial_answer_e   answer;
+
+    ngx_fed_dial_forget(dial);
+
+    ngx_memzero(n, sizeof(n));
+
+    for (i = 0; i < dial->nqueries; i++) {
+        n[dial->queries[i].answer]++;
+    }
+
+    if (n[NGX_FED_DIAL_FOUND]) {
+
+        ngx_fed_dial_explain(dial, NGX_LOG_WARN);
+
+        if (ngx_fed_dial_order(dial) != NGX_OK) {
+            ngx_fed_dial_fail(dial, NGX_FED_INTERNAL);
+            return;
+        }
+
+        ngx_fed_dial_connect(dial);
+        return;
+    }
+
+    answer = dial->queries[0].answer;
+
+    if (answer == NGX_FED_DIAL_NONE
+        && n[NGX_FED_DIAL_NONE] + n[NGX_FED_DIAL_UNKNOWN] == dial->nqueries
+        && dial->queries[0].service->len
+        && (dial->services[dial->service + 1].len || dial->port))
+    {
+        ngx_fed_dial_explain(dial, NGX_LOG_WARN);
+
+        dial->service++;
+        ngx_fed_dial_resolve(dial);
+        return;
+    }
+
+    ngx_fed_dial_explain(dial, NGX_LOG_ERR);
+
+    if (n[NGX_FED_DIAL_UNKNOWN] || n[NGX_FED_DIAL_DEAD]) {
+        ngx_fed_dial_fail(dial, NGX_FED_NO_DNS);
+        return;
+    }
+
+    if (n[NGX_FED_DIAL_NONE] == dial->nqueries) {
+        level = ngx_fed_quiet_level(dial->conf, NGX_FED_QUIET_DNS, &dial->name,
+                                    NGX_LOG_ERR);
+
+        ngx_log_error(level, &dial->log, 0,
+                      dial->domain->direct
+                      ? "%V has no direct TLS service in DNS"
+                      : "%V does not exist in DNS", &dial->name);
+    }
+
+    ngx_fed_dial_fail(dial, NGX_FED_NO_DOMAIN);
+}
+
+
+/* Logs what is wrong with the answers; for one of two "." is not. */
+
+static void
+ngx_fed_dial_explain(ngx_fed_dial_t *dial, ngx_uint_t level)
+{
+    ngx_uint_t             i, counted;
+    const ngx_str_t       *service;
+    ngx_fed_dial_query_t  *query;
+
+    counted = 0;
+
+    for (i = 0; i < dial->nqueries; i++) {
+
+        query = &dial->queries[i];
+        service = query->service;
+
+        if (query->answer == NGX_FED_DIAL_FOUND
+            || query->answer == NGX_FED_DIAL_NONE
+            || (query->answer == NGX_FED_DIAL_REFUSED && level == NGX_LOG_WARN))
+        {
+            continue;
+        }
+
+        if (!counted) {
+            level = ngx_fed_quiet_level(dial->conf, NGX_FED_QUIET_DNS,
+                                        &dial->name, level);
+            counted = 1;
+        }
+
+        if (query->answer == NGX_FED_DIAL_UNKNOWN) {
+            ngx_log_error(level, &dial->log, 0,
+                          "%V%s%V could not be resolved (%i: %s)",
+                          service, service->len ? " of " : "", &dial->name,
+                          query->state, ngx_resolver_strerror(query->state));
+
+        } else if (query->answer == NGX_FED_DIAL_REFUSED) {
+            ngx_log_error(level, &dial->log, 0,
+                          "%V says by DNS that it has no %V service",
+                          &dial->name, service);
+
+        } else {
+            ngx_log_error(level, &dial->log, 0,
+                          "no target of the SRV records %V of %V has an "
+                          "address", service, &dial->name);
+        }
+    }
+}
+
+
+/* Makes the list of the addresses to try from the targets (RFC 2782). */
+
+static ngx_int_t
+ngx_fed_dial_order(ngx_fed_dial_t *dial)
+{
+    ngx_uint_t              i, n;
+    ngx_fed_dial_addr_t    *addr;
+    ngx_fed_dial_target_t  *targets, *target;
+
+    dial->addrs = ngx_palloc(dial->pool,
+                             NGX_FED_DIAL_ADDRS * sizeof(ngx_fed_dial_addr_t));
+    if (dial->addrs == NULL) {
+        return NGX_ERROR;
+    }
+
+    targets = dial->targets.elts;
+
+    for (n = dial->targets.nelts; n; n--) {
+
+        target = ngx_fed_dial_pick(targets, n);
+
+        for (i = 0; i < target->naddrs; i++) {
+
+            if (dial->naddrs == NGX_FED_DIAL_ADDRS) {
+                return NGX_OK;
+            }
+
+            addr = &dial->addrs[dial->naddrs++];
+
+            addr->addr = target->addrs[i];
+            addr->direct = target->direct;
+        }
+
+        *target = targets[n - 1];
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * Picks one of the n targets: of those with the lowest priority any, with the
+ * probability of its weight.
+ */
+
+static ngx_fed_dial_target_t *
+ngx_fed_dial_pick(ngx_fed_dial_target_t *targets, ngx_uint_t n)
+{
+    ngx_uint_t  i, sum, left, priority;
+
+    sum = 0;
+    priority = targets[0].priority;
+
+    for (i = 0; i < n; i++) {
+
+        if (targets[i].priority < priority) {
+            priority = targets[i].priority;
+            sum = 0;
+        }
+
+        if (targets[i].priority == priority) {
+            sum += targets[i].weight;
+        }
+    }
+
+    left = ngx_random() % sum;
+
+    for (i = 0; i < n; i++) {
+
+        if (targets[i].priority != priority) {
+            continue;
+        }
+
+        if (left < targets[i].weight) {
+            break;
+        }
+
+        left -= targets[i].weight;
+    }
+
+    return &targets[i];
 }
 
 
@@ -335,21 +707,33 @@ ngx_fed_dial_next(ngx_fed_dial_t *dial)
 static void
 ngx_fed_dial_posted_handler(ngx_event_t *ev)
 {
-    ngx_fed_dial_connect(ev->data);
+    ngx_fed_dial_t  *dial;
+
+    dial = ev->data;
+
+    if (dial->asked) {
+        dial->asked = 0;
+        ngx_fed_dial_judge(dial);
+        return;
+    }
+
+    ngx_fed_dial_connect(dial);
 }
 
 
 static void
 ngx_fed_dial_connect(ngx_fed_dial_t *dial)
 {
-    ngx_int_t    rc;
-    ngx_addr_t  *addr;
+    ngx_int_t             rc;
+    ngx_fed_dial_addr_t  *addr;
 
     while (dial->current < dial->naddrs) {
 
         addr = &dial->addrs[dial->current++];
 
-        rc = ngx_fed_dial_try(dial, addr);
+        dial->direct = addr->direct;
+
+        rc = ngx_fed_dial_try(dial, &addr->addr);
 
         if (rc == NGX_OK) {
             ngx_fed_dial_connected(dial);
@@ -582,10 +966,7 @@ ngx_fed_dial_free(ngx_fed_dial_t *dial)
         ngx_delete_posted_event(&dial->posted);
     }
 
-    if (dial->resolve) {
-        ngx_resolve_name_done(dial->resolve);
-    }
-
+    ngx_fed_dial_forget(dial);
     ngx_fed_dial_drop(dial);
 
     ngx_destroy_pool(dial->pool);

@@ -13,6 +13,7 @@
 
 #define NGX_FED_DOMAIN_SIZE      65536           /* message_size= */
 #define NGX_FED_DOMAIN_SIZE_SRV  1300            /* RFC 3428, 8 */
+#define NGX_FED_DOMAIN_DIRECT    5270            /* port of direct TLS */
 #define NGX_FED_DOMAIN_RATE_MAX  1000000
 
 
@@ -64,6 +65,7 @@ static char *ngx_fed_domain_prefer(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
     ngx_fed_domain_t *domain, ngx_str_t *value);
 static char *ngx_fed_domain_finish(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
     ngx_fed_domain_t *domain);
+static void ngx_fed_domain_direct(ngx_array_t *servers);
 static ngx_str_t *ngx_fed_domain_push(ngx_conf_t *cf, ngx_array_t **array);
 static ngx_int_t ngx_fed_domain_hash(ngx_conf_t *cf, ngx_array_t *domains,
     ngx_hash_combined_t *hash);
@@ -507,6 +509,7 @@ ngx_fed_domain_server(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
     server->port = u.port;
     server->addrs = u.addrs;
     server->naddrs = u.naddrs;
+    server->no_port = u.no_port;
 
     return NGX_CONF_OK;
 }
@@ -539,8 +542,18 @@ ngx_fed_domain_tls(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
     } else if (ngx_strcmp(value->data, "off") == 0) {
         domain->tls = NGX_FED_TLS_OFF;
 
+    } else if (ngx_strcmp(value->data, "direct") == 0
+               && domain->leg == fcf->xmpp)
+    {
+        domain->tls = NGX_FED_TLS_REQUIRED;
+        domain->direct = 1;
+
+    } else if (domain->leg == fcf->sip) {
+        return "it must be \"required\" or \"off\"";
+
     } else {
-        return "it must be \"required\", \"optional\" or \"off\"";
+        return "it must be \"required\", \"direct\", \"optional\" or "
+               "\"off\"";
     }
 
     return NGX_CONF_OK;
@@ -826,6 +839,10 @@ ngx_fed_domain_finish(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
 
     fcf->dialects |= (ngx_uint_t) 1 << domain->dialect;
 
+    if (domain->direct && domain->servers) {
+        ngx_fed_domain_direct(domain->servers);
+    }
+
     if (!domain->size_set) {
         domain->message_size = NGX_FED_DOMAIN_SIZE;
 
@@ -871,6 +888,31 @@ ngx_fed_domain_finish(ngx_conf_t *cf, ngx_fed_conf_t *fcf,
     }
 
     return NGX_CONF_OK;
+}
+
+
+/* tls=direct has a port of its own where server= has none. */
+
+static void
+ngx_fed_domain_direct(ngx_array_t *servers)
+{
+    ngx_uint_t         i, j;
+    ngx_fed_server_t  *server;
+
+    server = servers->elts;
+
+    for (i = 0; i < servers->nelts; i++) {
+
+        if (!server[i].no_port) {
+            continue;
+        }
+
+        server[i].port = NGX_FED_DOMAIN_DIRECT;
+
+        for (j = 0; j < server[i].naddrs; j++) {
+            ngx_inet_set_port(server[i].addrs[j].sockaddr, server[i].port);
+        }
+    }
 }
 
 

@@ -33,6 +33,7 @@ typedef struct {
     in_port_t                     port;
     ngx_addr_t                   *addrs;
     ngx_uint_t                    naddrs;
+    unsigned                      no_port:1; /* it is the default */
 } ngx_fed_server_t;
 
 
@@ -66,6 +67,7 @@ struct ngx_fed_domain_s {
     unsigned                      any:1;     /* it is the default */
     unsigned                      automatic:1;   /* ... and DNS says which */
     unsigned                      srv:1;     /* server=srv was given */
+    unsigned                      direct:1;  /* TLS, and never by STARTTLS */
     unsigned                      eku_any:1;
     unsigned                      size_set:1;
 };

@@ -439,14 +439,31 @@ ngx_fed_error_status(ngx_fed_outcome_t *outcome, ngx_uint_t flags)
 
 
 /*
- * Tells whether the SIP status says if the recipient exists or is there (RFC
- * 6120, 8.3.3.7, 8.3.3.13 and 8.3.3.19).  To those who may not know all of
- * these are service-unavailable of type cancel.
+ * Tells whether what the other side answered says if the recipient exists or
+ * is there (RFC 6120, 8.3.3.5, 8.3.3.7, 8.3.3.13 and 8.3.3.19).  To those who
+ * may not know all of these are service-unavailable of type cancel.
  */
 
 ngx_uint_t
 ngx_fed_error_reveals(ngx_fed_outcome_t *outcome)
 {
+    if (outcome->result == NGX_FED_STANZA_ERROR) {
+
+        switch (outcome->condition) {
+
+        case NGX_FED_GONE:
+            return (outcome->address.len == 0);
+
+        case NGX_FED_ITEM_NOT_FOUND:
+        case NGX_FED_RECIPIENT_UNAVAILABLE:
+        case NGX_FED_SERVICE_UNAVAILABLE:
+            return 1;
+
+        default:
+            return 0;
+        }
+    }
+
     if (outcome->result != NGX_FED_SIP_STATUS) {
         return 0;
     }

@@ -31,7 +31,7 @@ static ngx_int_t ngx_fed_event_session(ngx_fed_event_t *ev);
 static ngx_int_t ngx_fed_event_detach(ngx_fed_event_t *ev,
     ngx_connection_t *lc);
 static void ngx_fed_event_redirection(ngx_fed_event_t *ev);
-static void ngx_fed_event_mask(ngx_fed_event_t *ev);
+static void ngx_fed_event_mask(ngx_fed_event_t *ev, ngx_uint_t flags);
 static void ngx_fed_event_refused(ngx_fed_event_t *ev);
 static void ngx_fed_event_log(ngx_fed_event_t *ev);
 static void ngx_fed_event_destroy(ngx_fed_event_t *ev);
@@ -508,6 +508,7 @@ ngx_fed_event_outcome(ngx_fed_event_t *ev, ngx_fed_outcome_t *outcome)
     }
 
     ev->outcome = *outcome;
+    flags = 0;
 
     switch (outcome->result) {
 
@@ -554,10 +555,8 @@ ngx_fed_event_outcome(ngx_fed_event_t *ev, ngx_fed_outcome_t *outcome)
 
     ngx_fed_event_log(ev);
 
-    if (fcf->mask_recipients && ev->source == fcf->xmpp
-        && ngx_fed_error_reveals(outcome))
-    {
-        ngx_fed_event_mask(ev);
+    if (fcf->mask_recipients && ngx_fed_error_reveals(&ev->outcome)) {
+        ngx_fed_event_mask(ev, flags);
     }
 
     ev->source->done(ev);
@@ -627,16 +626,26 @@ ngx_fed_event_redirection(ngx_fed_event_t *ev)
 }
 
 
-/* Makes an outcome say nothing of whether the recipient exists. */
+/*
+ * Makes an outcome say nothing of whether the recipient exists.  A request to
+ * subscribe gets no answer then, as one that waits for approval (RFC 6121,
+ * 8.5.1).
+ */
 
 static void
-ngx_fed_event_mask(ngx_fed_event_t *ev)
+ngx_fed_event_mask(ngx_fed_event_t *ev, ngx_uint_t flags)
 {
+    if (ev->kind == NGX_FED_SUBSCRIPTION) {
+        ev->told = 1;
+    }
+
     ngx_memzero(&ev->outcome, sizeof(ngx_fed_outcome_t));
 
     ev->outcome.result = NGX_FED_STANZA_ERROR;
     ev->outcome.condition = NGX_FED_SERVICE_UNAVAILABLE;
     ev->outcome.type = NGX_FED_TYPE_CANCEL;
+
+    ev->status = ngx_fed_error_status(&ev->outcome, flags);
 }
 
 

@@ -1396,13 +1396,20 @@ ngx_fed_roster_todo(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair, ngx_uint_t todo)
 }
 
 
-/* The request of a SIP user came to nothing (RFC 6665, 4.2.2). */
+/*
+ * The request of a SIP user came to nothing (RFC 6665, 4.2.2).  With
+ * "mask_recipients" it is as one that nobody answers.
+ */
 
 void
 ngx_fed_roster_failed(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair,
     ngx_fed_outcome_t *outcome)
 {
     ngx_fed_watch_t  *watch;
+
+    if (fcf->mask_recipients && ngx_fed_error_reveals(outcome)) {
+        return;
+    }
 
     ngx_fed_zone_lock(fcf);
 

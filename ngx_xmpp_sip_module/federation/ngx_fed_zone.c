@@ -41,6 +41,8 @@ typedef struct {
     ngx_fed_streams_t             streams;
     uint16_t                      len;
     ngx_queue_t                   open;          /* ngx_fed_zone_stream_t */
+    ngx_queue_t                   queue;         /* if none is */
+    ngx_msec_t                    closed;        /* when the last one was */
     u_char                        name[1];       /* remote, NUL, local */
 } ngx_fed_zone_pair_t;
 
@@ -76,6 +78,7 @@ typedef struct {
 
     ngx_rbtree_t                  pairs;
     ngx_rbtree_node_t             pairs_sentinel;
+    ngx_queue_t                   closed;        /* pairs without a stream */
 
     ngx_fed_notes_t               notes;
     ngx_fed_notes_t               choices;       /* of "default auto" */
@@ -134,6 +137,7 @@ static void ngx_fed_zone_eventfd_handler(ngx_event_t *rev);
 static ngx_uint_t ngx_fed_zone_take(ngx_fed_conf_t *fcf,
     ngx_fed_leg_t **leg, ngx_fed_answer_t *answer);
 static u_char *ngx_fed_zone_ring_space(ngx_fed_slot_t *slot, size_t size);
+static void ngx_fed_zone_expire_pairs(ngx_fed_conf_t *fcf);
 static ngx_fed_zone_pair_t *ngx_fed_zone_pair(ngx_fed_zone_ctx_t *ctx,
     ngx_str_t *remote, ngx_str_t *local, ngx_uint_t add);
 static ngx_uint_t ngx_fed_zone_forget(ngx_fed_zone_ctx_t *ctx,
@@ -247,6 +251,7 @@ ngx_fed_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     zone->magic = NGX_FED_ZONE_MAGIC;
     zone->size = sizeof(ngx_fed_zone_t);
 
+    ngx_queue_init(&zone->closed);
     ngx_rbtree_init(&zone->pairs, &zone->pairs_sentinel,
                     ngx_rbtree_insert_value);
 
@@ -1021,6 +1026,43 @@ ngx_fed_zone_gauge(ngx_fed_conf_t *fcf, ngx_fed_gauge_e gauge)
 }
 
 
+/*
+ * Forgets pairs whose last stream is gone for so long that nobody compares the
+ * counts with those before any more.  The zone is locked.
+ */
+
+static void
+ngx_fed_zone_expire_pairs(ngx_fed_conf_t *fcf)
+{
+    ngx_uint_t            i;
+    ngx_queue_t          *q;
+    ngx_rbtree_node_t    *node;
+    ngx_fed_zone_ctx_t   *ctx;
+    ngx_fed_zone_pair_t  *pair;
+
+    ctx = fcf->zone_data;
+
+    for (i = 0; i < 2 && !ngx_queue_empty(&ctx->zone->closed); i++) {
+
+        q = ngx_queue_last(&ctx->zone->closed);
+        pair = ngx_queue_data(q, ngx_fed_zone_pair_t, queue);
+
+        if ((ngx_msec_int_t) (ngx_current_msec - pair->closed)
+            < (ngx_msec_int_t) (2 * fcf->confirm_timeout))
+        {
+            return;
+        }
+
+        node = (ngx_rbtree_node_t *)
+                   ((u_char *) pair - offsetof(ngx_rbtree_node_t, color));
+
+        ngx_queue_remove(q);
+        ngx_rbtree_delete(&ctx->zone->pairs, node);
+        ngx_slab_free_locked(ctx->shpool, node);
+    }
+}
+
+
 static ngx_fed_zone_pair_t *
 ngx_fed_zone_pair(ngx_fed_zone_ctx_t *ctx, ngx_str_t *remote, ngx_str_t *local,
     ngx_uint_t add)
@@ -1079,6 +1121,8 @@ ngx_fed_zone_pair(ngx_fed_zone_ctx_t *ctx, ngx_str_t *remote, ngx_str_t *local,
     ngx_memzero(&pair->streams, sizeof(ngx_fed_streams_t));
     pair->len = (uint16_t) len;
     ngx_queue_init(&pair->open);
+    pair->closed = ngx_current_msec;
+    ngx_queue_insert_head(&ctx->zone->closed, &pair->queue);
     ngx_memcpy(pair->name, name, len);
 
     ngx_rbtree_insert(&ctx->zone->pairs, node);
@@ -1107,6 +1151,8 @@ ngx_fed_zone_stream_opened(ngx_fed_conf_t *fcf, ngx_str_t *remote,
 
     ngx_shmtx_lock(&ctx->shpool->mutex);
 
+    ngx_fed_zone_expire_pairs(fcf);
+
     pair = ngx_fed_zone_pair(ctx, remote, local, 1);
 
     if (pair) {
@@ -1116,6 +1162,11 @@ ngx_fed_zone_stream_opened(ngx_fed_conf_t *fcf, ngx_str_t *remote,
 
     if (stream) {
         stream->slot = ctx->slot;
+
+        if (ngx_queue_empty(&pair->open)) {
+            ngx_queue_remove(&pair->queue);
+        }
+
         ngx_queue_insert_tail(&pair->open, &stream->queue);
         pair->streams.opened++;
         pair->streams.open++;
@@ -1184,6 +1235,12 @@ ngx_fed_zone_forget(ngx_fed_zone_ctx_t *ctx, ngx_fed_zone_pair_t *pair,
             ngx_slab_free_locked(ctx->shpool, stream);
             pair->streams.broken += broken;
             pair->streams.open--;
+
+            if (ngx_queue_empty(&pair->open)) {
+                pair->closed = ngx_current_msec;
+                ngx_queue_insert_head(&ctx->zone->closed, &pair->queue);
+            }
+
             return 1;
         }
     }

@@ -15,6 +15,9 @@
 #include "ngx_fed.h"
 
 
+#define NGX_XMPP_ALPN  "\x0b" "xmpp-server"      /* XEP-0368, RFC 7301, 3.1 */
+
+
 extern ngx_fed_leg_t  ngx_xmpp_leg;
 
 

@@ -46,8 +46,8 @@ static const ngx_fed_link_ops_t  ngx_xmpp_in_link = {
 
 
 /*
- * Takes an accepted connection.  ssl is what STARTTLS is done with, or NULL
- * without a certificate.
+ * Takes an accepted connection, on which TLS may be up already (XEP-0368).  ssl
+ * is what STARTTLS is done with, or NULL without a certificate.
  */
 
 void
@@ -79,6 +79,7 @@ ngx_xmpp_accept(ngx_stream_session_t *s, ngx_fed_conf_t *fcf, ngx_ssl_t *ssl)
     }
 
     stream->link = link;
+    stream->direct = link->secure;
 
     ngx_fed_link_set_timeout(link, fcf->handshake_timeout, ngx_xmpp_in_timeout,
                              0);
@@ -442,6 +443,7 @@ ngx_xmpp_in_drop(ngx_xmpp_stream_t *stream, ngx_uint_t broken)
 
         if (pair->verify) {
             pair->verify->pair = NULL;
+            ngx_xmpp_out_cancel(pair->verify);
         }
 
         if (pair->peer) {
@@ -700,7 +702,7 @@ ngx_xmpp_pair_proven(ngx_xmpp_pair_t *pair, const char *how)
                   "inbound XMPP stream is up: from \"%V\" to \"%V\", "
                   "proven by %s, %s",
                   &pair->remote, &pair->local, how,
-                  stream->link->secure ? "TLS" : "no TLS");
+                  ngx_xmpp_stream_tls(stream));
 
     if (stream->nproven == 1) {
         stream->last = ngx_current_msec;

@@ -93,6 +93,12 @@ static const ngx_str_t  ngx_xmpp_out_services[] = {
 };
 
 
+static const ngx_str_t  ngx_xmpp_out_direct[] = {
+    ngx_string("xmpps-server"),
+    ngx_null_string
+};
+
+
 /*
  * Sends the message of an event, its chat state or receipt, or its request to
  * see a user's presence, or queues it until there is a stream.
@@ -581,8 +587,18 @@ ngx_xmpp_out_create(ngx_xmpp_t *xmpp, ngx_xmpp_role_e role, ngx_str_t *local,
 
     stream->dial = dial;
 
-    dial->services = ngx_xmpp_out_services;
-    dial->port = NGX_XMPP_OUT_PORT;
+    if (domain->direct) {
+        dial->services = ngx_xmpp_out_direct;
+
+    } else {
+        dial->services = ngx_xmpp_out_services;
+        dial->port = NGX_XMPP_OUT_PORT;
+
+        if (domain->tls != NGX_FED_TLS_OFF) {
+            dial->secure = ngx_xmpp_out_direct;
+        }
+    }
+
     dial->data = stream;
     dial->handler = ngx_xmpp_out_dialled;
 
@@ -627,6 +643,7 @@ ngx_xmpp_out_verify(ngx_xmpp_pair_t *pair, ngx_str_t *key)
     ngx_memcpy(stream->key.data, key->data, key->len);
 
     stream->pair = pair;
+    stream->xmpp->nverify++;
 
     ngx_fed_dial_start(stream->dial);
 
@@ -728,9 +745,20 @@ ngx_xmpp_out_begin(ngx_xmpp_stream_t *stream, ngx_connection_t *c)
     stream->gone = 0;
     stream->sm_offered = 0;
     stream->resuming = 0;
+    stream->direct = stream->dial->direct;
 
     ngx_fed_link_set_timeout(link, stream->conf->handshake_timeout,
                              ngx_xmpp_out_timeout, 0);
+
+    if (stream->direct) {
+        ngx_str_set(&link->alpn, NGX_XMPP_ALPN);
+
+        stream->state = NGX_XMPP_TLS;
+
+        ngx_fed_link_secure(link, stream->conf->xmpp_ssl, 1, &stream->remote);
+
+        return NGX_OK;
+    }
 
     (void) ngx_xmpp_stream_header(stream);
 
@@ -1191,7 +1219,7 @@ ngx_xmpp_out_ready(ngx_xmpp_route_t *route, const char *how)
                   "outbound XMPP stream is up: from \"%V\" to \"%V\", "
                   "proven by %s, %s%s%s",
                   &route->local, &remote->sn.str, how,
-                  stream->link->secure ? "TLS" : "no TLS",
+                  ngx_xmpp_stream_tls(stream),
                   stream->trusted ? ", peer's certificate is good" : "",
                   stream->bidi ? ", both ways" : "");
 
@@ -1647,6 +1675,7 @@ ngx_xmpp_out_end(ngx_xmpp_stream_t *stream)
     }
 
     if (stream->role == NGX_XMPP_VERIFY) {
+        stream->xmpp->nverify--;
         ngx_xmpp_dialback_failed(stream, result);
 
     } else {
@@ -1768,12 +1797,27 @@ ngx_xmpp_out_abandon(ngx_xmpp_route_t *route)
     }
 
     ngx_xmpp_out_detach(route);
+    ngx_xmpp_out_cancel(stream);
+}
 
-    ngx_fed_dial_free(stream->dial);
-    stream->dial = NULL;
 
+/* Ends a stream on which nothing was settled yet, and that nobody needs. */
+
+void
+ngx_xmpp_out_cancel(ngx_xmpp_stream_t *stream)
+{
     stream->quit = 1;
     stream->final = 1;
+
+    if (stream->link) {
+        ngx_fed_link_close(stream->link, "not needed any more");
+        return;
+    }
+
+    if (stream->dial) {
+        ngx_fed_dial_free(stream->dial);
+        stream->dial = NULL;
+    }
 
     ngx_post_event(&stream->next, &ngx_posted_events);
 }

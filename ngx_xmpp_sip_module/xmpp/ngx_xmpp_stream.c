@@ -234,6 +234,19 @@ ngx_xmpp_stream_starttls(ngx_xmpp_stream_t *stream)
 }
 
 
+/* Says for logs how the stream is secured. */
+
+const char *
+ngx_xmpp_stream_tls(ngx_xmpp_stream_t *stream)
+{
+    if (!stream->link->secure) {
+        return "no TLS";
+    }
+
+    return stream->direct ? "direct TLS" : "TLS";
+}
+
+
 /*
  * Writes a text as ngx_sprintf() makes it.  Returns NGX_ERROR if the link is
  * closed.

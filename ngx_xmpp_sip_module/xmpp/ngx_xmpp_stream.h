@@ -62,6 +62,7 @@ struct ngx_xmpp_s {
     ngx_rbtree_t                  pending;   /* ngx_xmpp_item_t */
     ngx_rbtree_node_t             pending_sentinel;
     ngx_uint_t                    npending;
+    ngx_uint_t                    nverify;   /* streams of NGX_XMPP_VERIFY */
     ngx_queue_t                   sms;       /* ngx_xmpp_sm_t */
     ngx_uint_t                    nsuspended;
 
@@ -236,6 +237,7 @@ struct ngx_xmpp_stream_s {
     unsigned                      sasl_failed:1;
     unsigned                      trusted:1;    /* certificate proves remote */
     unsigned                      dialback:1;   /* the peer offers it */
+    unsigned                      direct:1;     /* TLS without STARTTLS */
     unsigned                      bidi:1;       /* XEP-0288 */
     unsigned                      ready:1;      /* something may be sent */
     unsigned                      final:1;      /* no other address is tried */
@@ -335,6 +337,7 @@ void ngx_xmpp_stream_input(ngx_fed_link_t *link);
 ngx_int_t ngx_xmpp_stream_header(ngx_xmpp_stream_t *stream);
 const char *ngx_xmpp_stream_check(ngx_xmpp_stream_t *stream,
     ngx_xmpp_element_t *root);
+const char *ngx_xmpp_stream_tls(ngx_xmpp_stream_t *stream);
 ngx_int_t ngx_xmpp_stream_id(ngx_xmpp_stream_t *stream);
 void ngx_xmpp_stream_error(ngx_xmpp_stream_t *stream, const char *condition,
     const char *reason);
@@ -473,6 +476,7 @@ void ngx_xmpp_out_idle(ngx_xmpp_stream_t *stream);
 ngx_xmpp_stream_t *ngx_xmpp_out_verify(ngx_xmpp_pair_t *pair, ngx_str_t *key);
 ngx_xmpp_remote_t *ngx_xmpp_out_remote(ngx_xmpp_t *xmpp, ngx_str_t *name);
 void ngx_xmpp_out_abandon(ngx_xmpp_route_t *route);
+void ngx_xmpp_out_cancel(ngx_xmpp_stream_t *stream);
 void ngx_xmpp_out_leave(ngx_xmpp_remote_t *remote);
 
 /* ngx_xmpp_sm.c */

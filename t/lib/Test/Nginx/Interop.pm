@@ -152,14 +152,15 @@ sub _wait_ports {
 
 # Prosody: prosody($t, $ca, c2s => port, s2s => port, dns => address,
 # auth => 'external' | 'dialback', hosts => { 'x.test' => { cert => name,
-# users => { name => password } } }, bidi => 1); returns its log's name
+# users => { name => password } } }, bidi => 1, direct => port); returns its
+# log's name
 
 sub prosody {
 	my ($t, $ca, %a) = @_;
 
 	my $name = $a{name} || 'prosody';
 	my $d = $t->testdir() . "/$name";
-	make_path("$d/data");
+	make_path("$d/data", "$d/certs");
 
 	my ($dns_host, $dns_port) = split(/:/, $a{dns});
 	my $external = ($a{auth} || 'external') eq 'external';
@@ -168,6 +169,7 @@ sub prosody {
 		: ($dialback, '');
 	$enabled .= ' "s2s_bidi";' if $a{bidi};
 	my $secure = $external ? 'true' : 'false';
+	my $direct = $a{direct} || '';
 	my $hosts = '';
 
 	foreach my $host (sort keys %{$a{hosts}}) {
@@ -175,6 +177,11 @@ sub prosody {
 
 		$hosts .= "VirtualHost \"$host\"\n    ssl = { "
 			. _prosody_ssl($ca, $h->{cert}) . " }\n";
+
+		# for direct TLS it looks for them by the name
+
+		symlink($ca->crt($h->{cert}), "$d/certs/$host.crt");
+		symlink($ca->key($h->{cert}), "$d/certs/$host.key");
 
 		(my $dir = $host) =~ s/([^A-Za-z0-9])/sprintf('%%%02x', ord $1)
 			/gex;
@@ -200,6 +207,7 @@ interfaces = { "127.0.0.1" }
 local_interfaces = { "127.0.0.1" }
 c2s_ports = { $a{c2s} }
 s2s_ports = { $a{s2s} }
+s2s_direct_tls_ports = { $direct }
 http_ports = { }
 https_ports = { }
 use_ipv6 = false
@@ -225,7 +233,7 @@ EOF
 
 	_daemon($t, "$d/out", {}, 'prosody', '--config', "$d/prosody.cfg.lua",
 		'-F');
-	_wait_ports('Prosody', "$d/out", $a{c2s}, $a{s2s});
+	_wait_ports('Prosody', "$d/out", $a{c2s}, $a{s2s}, $a{direct} || ());
 
 	return "$d/prosody.log";
 }
@@ -252,6 +260,13 @@ sub ejabberd {
 	my $dialback = $external ? '' : "\n  mod_s2s_dialback: {}";
 	my @hosts = sort keys %{$a{hosts}};
 
+	my $direct = $a{direct} ? <<EOF : '';
+  - port: $a{direct}
+    ip: 127.0.0.1
+    module: ejabberd_s2s_in
+    tls: true
+EOF
+
 	my $hosts = join("\n", map { "  - $_" } @hosts);
 	my $certs = join("\n", map { my $c = $a{hosts}{$_}{cert};
 		'  - ' . $ca->crt($c) . "\n  - " . $ca->key($c) } @hosts);
@@ -271,7 +286,7 @@ listen:
   - port: $a{s2s}
     ip: 127.0.0.1
     module: ejabberd_s2s_in
-s2s_use_starttls: required
+${direct}s2s_use_starttls: required
 s2s_cafile: @{[ $ca->file() ]}
 auth_method: internal
 auth_password_format: plain
@@ -323,7 +338,7 @@ EOF
 		Test::Nginx::Peers::idle(0.05);
 	}
 
-	_wait_ports('ejabberd', "$d/out", $a{c2s}, $a{s2s});
+	_wait_ports('ejabberd', "$d/out", $a{c2s}, $a{s2s}, $a{direct} || ());
 
 	return "$d/ejabberd.log";
 }

@@ -34,7 +34,9 @@ my %UNCERTAIN = map { $_ => 1 } qw/ 408 504 cut remote-server-timeout /;
 # how many of the pairs write to a user who does not exist; patience, s after
 # which a sender gives up waiting (64 * T1, RFC 3261, 17.1.2.2); silence, s
 # after which one of XMPP takes it that his message arrived; sm, the XMPP server
-# speaks XEP-0198.
+# speaks XEP-0198; bidi, it speaks XEP-0288: "in" on the stream that it opens, "out"
+# on those that the gateway opens, as it opens none unless there is none, "both"
+# on any.
 
 sub new {
 	my ($class, $g, %args) = @_;
@@ -48,6 +50,7 @@ sub new {
 		patience => 40,
 		silence => 40,
 		sip_tls => 1,
+		bidi => '',
 		g => $g,
 		run => ++$runs,
 		%args,
@@ -55,6 +58,7 @@ sub new {
 		settled => 0,
 		problems => [],
 		stats => {},
+		outputs => {},
 		replies => [],
 	}, $class;
 
@@ -117,6 +121,7 @@ sub listen_xmpp {
 		'127.0.0.1:' . port(8269), domains => ['x.test'],
 		$self->{g}{ca}->ssl('x'), sasl_external => 1,
 		$self->{sm} ? (extra_features => "<sm xmlns='$SM'/>") : (),
+		bidi => scalar($self->{bidi} =~ /out|both/),
 		traffic => $weak, %{$self->{xmpp} || {}});
 }
 
@@ -197,11 +202,11 @@ sub end {
 
 	# or else the gateway waits for it to be resumed
 
-	if ($self->{sm} && $self->{xmpp_out}) {
-		$self->{xmpp_out}->leave();
-		Test::Nginx::Peers::wait_until(sub {
-			return $self->{xmpp_out}{orderly};
-		});
+	my $c = $self->{xmpp_out};
+
+	if ($self->{sm} && $c) {
+		$c->leave();
+		Test::Nginx::Peers::wait_until(sub { $c->{orderly} });
 	}
 
 	$_->reset() foreach grep { $_ } @{delete $self->{sip_out} || []},
@@ -260,19 +265,43 @@ sub break {
 		}
 
 		$self->maim() if $c->isa('Test::Nginx::Traffic::XMPP')
-			&& $c->{role} eq 'server';
+			&& ($c->{role} eq 'server' || $self->{bidi});
 
 		$c->{broken} = 1;
 
 		if ($how eq 'fin') {
-			$c->{up} = 0 if $c->{role} eq 'client';
+			$c->{up} = 0;
 			$c->half_close();
+			$self->next_stream($c);
 			next;
 		}
 
 		$c->$how();
 		$self->ended($c);
 	}
+}
+
+# Asks for TLS to be negotiated anew, as server or client; it is OpenSSL that
+# ends a connection on which this is refused.  Returns those that asked.
+
+sub renegotiate {
+	my ($self, @kinds) = @_;
+	my @all = grep { $_->{tls} } map { $self->conns($_) } @kinds;
+
+	foreach my $c (@all) {
+		$self->maim() if $c->isa('Test::Nginx::Traffic::XMPP')
+			&& $c->{role} eq 'server';
+
+		my $ssl = $c->{sock}->_get_ssl_object();
+
+		# what a server asks is sent now, be there traffic or not
+
+		Net::SSLeay::renegotiate($ssl);
+		Net::SSLeay::do_handshake($ssl) if $c->{role} eq 'server';
+		$c->{broken} = 1;
+	}
+
+	return @all;
 }
 
 # A server is gone for some seconds, with all its connections.
@@ -296,7 +325,7 @@ sub stall {
 	my ($self, $seconds, @kinds) = @_;
 	my @all = map { $self->conns($_) } @kinds;
 
-	my $maim = grep { $_ eq 'xmpp_in' } @kinds;
+	my $maim = grep { $_ eq 'xmpp_in' || $self->{bidi} && /xmpp/ } @kinds;
 
 	# the gateway may have given up the stream by then, with all that was on it
 
@@ -502,7 +531,31 @@ sub judge {
 		}
 	}
 
+	$self->judge_outputs();
+
 	return @{$self->{problems}};
+}
+
+# One in is one out at most, and one question for what became of it: ARC-18,
+# SEC-04.
+
+sub judge_outputs {
+	my ($self) = @_;
+	my %in;
+
+	foreach my $way (qw/ sx xs /) {
+		$in{$way} += grep { defined } @{$_->{sent}} foreach @{$self->{$way}};
+	}
+
+	my %most = (MESSAGE => $in{xs}, message => $in{sx}, iq => $in{sx},
+		error => $in{xs} + ($self->{stats}{'xs error told twice'} || 0));
+
+	foreach my $kind (sort keys %{$self->{outputs}}) {
+		my $n = $self->{outputs}{$kind};
+
+		push @{$self->{problems}}, "$n of $kind, for $in{sx} of SIP and "
+			. "$in{xs} of XMPP" if $n > ($most{$kind} || 0);
+	}
 }
 
 sub judge_message {
@@ -562,8 +615,9 @@ sub judge_message {
 
 sub summary {
 	my ($self) = @_;
-	return join(', ', map { "$_: $self->{stats}{$_}" }
-		sort keys %{$self->{stats}});
+	return join(', ', (map { "$_: $self->{stats}{$_}" }
+		sort keys %{$self->{stats}}), map {
+		"$_ sent: $self->{outputs}{$_}" } sort keys %{$self->{outputs}});
 }
 
 # How many of one way had a fate that is not among the given.
@@ -617,14 +671,15 @@ sub connect_sip {
 # The XMPP server's stream into the gateway.
 
 sub connect_xmpp {
-	my ($self) = @_;
+	my ($self, $now) = @_;
 	weaken(my $weak = $self);
 
-	return unless $self->{running};
+	return if !$self->{running} || $self->{bidi} eq 'out' && !$now;
 
 	my $c = Test::Nginx::Traffic::XMPP->connect(
 		PeerAddr => '127.0.0.1:' . port(8270), from => 'x.test',
 		to => 's.test', $self->{g}{ca}->ssl('x'), auth => 'external',
+		bidi => $self->{bidi} ne '',
 		%{$self->{stream} || {}}, traffic => $self);
 
 	$self->{xmpp_out} = $c;
@@ -638,6 +693,59 @@ sub connect_xmpp {
 	weaken($c->{traffic});
 	$c->{serials} = [$c->{serial}];
 	$c->begin();
+}
+
+# A stream of the gateway takes what the XMPP server sends, if no other does.
+
+sub stream_up {
+	my ($self, $c) = @_;
+
+	return unless $self->{bidi} eq 'out' && $c->{bidi_on};
+
+	$c->{up} = 1;
+	$c->{serials} ||= [$c->{serial}];
+
+	return if $self->{xmpp_out} && $self->{xmpp_out}{up};
+
+	$self->{xmpp_out} = $c;
+	$self->xmpp_up($c);
+}
+
+# A stream that was in use is so no more: another one, if there is one.
+
+sub next_stream {
+	my ($self, $c) = @_;
+
+	return unless $self->{bidi} eq 'out' && $self->{xmpp_out}
+		&& $self->{xmpp_out} == $c;
+
+	my ($next) = grep { $_->{up} } $self->conns('xmpp_in');
+
+	$self->{xmpp_out} = $next;
+
+	if ($next) {
+		$self->xmpp_up($next);
+		return;
+	}
+
+	# the gateway may have nothing to say
+
+	weaken(my $weak = $self);
+	Test::Nginx::Peers::after(1, sub {
+		return if !$weak || $weak->{xmpp_out};
+		$weak->given_up();
+		$weak->connect_xmpp(1);
+	});
+}
+
+# The gateway begins anew: streams of it that broke may not be resumed.
+
+sub given_up {
+	my ($self) = @_;
+
+	foreach (grep { $_->{serials} } values %{$self->{sessions}}) {
+		$self->cut('xs', $_) foreach @{$_->{serials}};
+	}
 }
 
 # A stream is up: what the XMPP server has to say goes first.
@@ -699,7 +807,9 @@ sub ended {
 
 	$c->{up} = 0;
 
-	return unless $self->{running} && $c->{role} eq 'client';
+	return unless $self->{running}
+		&& ($c->{role} eq 'client' || $c->{serials});
+	return if $c->{over}++;
 
 	if ($c->isa('Test::Nginx::Traffic::SIP')) {
 		my $i = $c->{index};
@@ -711,9 +821,24 @@ sub ended {
 
 	# what was written before a stream ended in good order was read
 
+	if ($c->{role} eq 'server') {
+
+		if ($c->{session} && !$c->{orderly}) {
+			@{$c->{session}}{qw/ copies acked serials /}
+				= @$c{qw/ copies acked serials /};
+
+		} elsif (!$c->{orderly} || $c->{broken}) {
+			$self->cut('xs', $_) foreach @{$c->{serials}};
+		}
+
+		$self->next_stream($c);
+		return;
+	}
+
 	if ($c->{sm_id} && !$c->{orderly}) {
 		$self->{resume} = { map { $_ => $c->{$_} }
 			qw/ sm_id copies acked serials / };
+		$self->{resume}{before} = $c->{session} || $c->{before};
 
 	} elsif (!$c->{orderly} || $c->{broken}) {
 		$self->cut('xs', $_) foreach @{$c->{serials}};
@@ -796,6 +921,9 @@ sub message {
 	}
 
 	my ($method, $to) = $head =~ /^(\w+) sip:([^@]+)@/;
+	my ($pair, $i, $run) = $body =~ /^xs-(\d+)-(\d+)-(\d+)$/;
+
+	$tr->{outputs}{$method}++ if ($run // $tr->{run}) == $tr->{run};
 
 	if ($method ne 'MESSAGE') {
 		$self->answer($head, 501);
@@ -806,8 +934,6 @@ sub message {
 		$self->answer($head, 404);
 		return;
 	}
-
-	my ($pair, $i, $run) = $body =~ /^xs-(\d+)-(\d+)-(\d+)$/;
 
 	# of a run before this one
 
@@ -861,8 +987,9 @@ sub _ready {
 	if ($resume) {
 		@$self{keys %$resume} = values %$resume;
 		push @{$self->{serials}}, $self->{serial};
+		my $h = $self->{before} ? $self->{before}{h} : 0;
 		$self->send("<resume xmlns='$SM' previd='$self->{sm_id}' "
-			. "h='0'/>");
+			. "h='$h'/>");
 		return;
 	}
 
@@ -899,47 +1026,45 @@ sub sm {
 		if ($name eq 'enable') {
 			my $id = 'id&' . $self->{serial};
 			$self->{session} = $tr->{sessions}{$id} = { h => 0 };
+			@$self{qw/ copies acked /} = ([], 0);
+			$tr->given_up();
 			$id =~ s/&/&amp;/;
 			$self->send("<enabled xmlns='$SM' id='$id' "
 				. "resume='true' max='60'/>");
+			$tr->stream_up($self);
 
 		} elsif ($name eq 'resume') {
-			(my $id = $a->{previd}) =~ s/&amp;/&/;
-			$self->{session} = $tr->{sessions}{$id};
-			$tr->{stats}{'resumed by the gateway'}++;
-			$self->send($self->{session}
-				? "<resumed xmlns='$SM' previd='$a->{previd}' "
-				. "h='$self->{session}{h}'/>"
-				: "<failed xmlns='$SM'/>");
+			$self->resumed_by_gateway($a);
 
 		} elsif ($name eq 'r') {
 			$self->send("<a xmlns='$SM' "
 				. "h='$self->{session}{h}'/>");
+
+		} elsif ($name eq 'a') {
+			$self->acknowledged($a->{h});
 		}
 
 		return;
 	}
 
-	if ($name eq 'a' || $name eq 'resumed') {
-		my $n = $a->{h} - $self->{acked};
-
-		push @{$tr->{problems}}, "$n more acknowledged, of "
-			. @{$self->{copies}} if $n < 0
-			|| $n > @{$self->{copies}};
-
-		splice @{$self->{copies}}, 0, $n;
-		$self->{acked} = $a->{h};
+	if ($name eq 'r') {
+		$self->send("<a xmlns='$SM' h='$self->{session}{h}'/>");
+		return;
 	}
+
+	$self->acknowledged($a->{h}) if $name eq 'a' || $name eq 'resumed';
 
 	if ($name eq 'resumed') {
 		$tr->{stats}{'resumed by the peer'}++;
 
+		$self->{session} = delete $self->{before};
 		$self->send(join '', @{$self->{copies}});
 		$self->{up} = 1;
 		$tr->xmpp_up($self);
 
 	} elsif ($name eq 'enabled') {
 		$self->{sm_id} = $a->{id};
+		$self->{session} = { h => 0 };
 
 	} elsif ($name eq 'failed') {
 		my @copies = @{$self->{copies} || []};
@@ -957,6 +1082,48 @@ sub sm {
 		$self->{up} = 1;
 		$tr->xmpp_up($self);
 	}
+}
+
+# the gateway had h of our stanzas
+
+sub acknowledged {
+	my ($self, $h) = @_;
+	my $n = $h - $self->{acked};
+
+	push @{$self->{traffic}{problems}}, "$n more acknowledged, of "
+		. @{$self->{copies}} if $n < 0 || $n > @{$self->{copies}};
+
+	splice @{$self->{copies}}, 0, $n;
+	$self->{acked} = $h;
+}
+
+# the gateway takes up a stream of its own again
+
+sub resumed_by_gateway {
+	my ($self, $a) = @_;
+	my $tr = $self->{traffic};
+
+	(my $id = $a->{previd}) =~ s/&amp;/&/;
+	my $session = $self->{session} = $tr->{sessions}{$id};
+	$tr->{stats}{'resumed by the gateway'}++;
+
+	if (!$session) {
+		$self->send("<failed xmlns='$SM'/>");
+		return;
+	}
+
+	$self->send("<resumed xmlns='$SM' previd='$a->{previd}' "
+		. "h='$session->{h}'/>");
+
+	if ($session->{serials}) {
+		@$self{qw/ copies acked serials /}
+			= @{$session}{qw/ copies acked serials /};
+		push @{$self->{serials}}, $self->{serial};
+		$self->acknowledged($a->{h});
+		$self->send(join '', @{$self->{copies}});
+	}
+
+	$tr->stream_up($self);
 }
 
 sub on_end {
@@ -978,6 +1145,9 @@ sub on_input {
 
 		return unless defined $self->{rest};
 		$bytes = '';
+
+		$self->{traffic}->stream_up($self) if $self->{traffic}
+			&& $self->{role} eq 'server' && !$self->{traffic}{sm};
 	}
 
 	$self->{received} = $self->{unread} = '';
@@ -1033,7 +1203,10 @@ sub finish {
 	$self->{up} = 0;
 	$self->{rest} = '';
 
-	return if $self->{role} eq 'server';
+	if ($self->{role} eq 'server') {
+		$tr->next_stream($self) if $tr;
+		return;
+	}
 
 	$self->flush();
 	$self->half_close() if !$self->{tls};
@@ -1049,7 +1222,8 @@ sub leave {
 	return unless defined $self->{rest};
 
 	$self->send('</stream:stream>') unless $self->{sent_end}++;
-	$self->{up} = 0 if $self->{role} eq 'client';
+	$self->{up} = 0;
+	$self->{traffic}->next_stream($self) if $self->{traffic};
 }
 
 sub stanza {
@@ -1064,6 +1238,11 @@ sub stanza {
 	}
 
 	my $type = $a->{type} || '';
+	my ($own) = join(' ', $a->{id} // '', $inner)
+		=~ /\b[sx]{2}-\d+-\d+-(\d+)\b/;
+
+	$tr->{outputs}{$type eq 'error' ? $type : $name}++
+		if ($own // $tr->{run}) == $tr->{run};
 
 	if ($name eq 'iq') {
 		return if $type eq 'result' || $type eq 'error';

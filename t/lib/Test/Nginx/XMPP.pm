@@ -1166,12 +1166,14 @@ sub link {
 sub _dial {
 	my ($self, $from, $to) = @_;
 
+	my %dial = (tls => $self->{tls}, %{$self->{dial} || {}});
+	my $tls = delete $dial{tls};
+
 	my $c = Test::Nginx::XMPP->connect(
 		(map { $_ => $self->{$_} } grep { /^SSL_/ } CORE::keys %$self),
 		auth => $self->{sasl_external} ? 'any' : 'dialback',
-		%{$self->{dial} || {}},
-		tls_mode => $self->{dial} && defined $self->{dial}{tls}
-			? $self->{dial}{tls} : $self->{tls},
+		%dial,
+		tls_mode => $tls,
 		PeerAddr => $self->{gateway},
 		secret => $self->{secret},
 		from => $from,

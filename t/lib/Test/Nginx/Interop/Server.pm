@@ -20,7 +20,8 @@ use Test::Nginx::SIP;
 ###############################################################################
 
 # starts all: new($t, 'prosody' | 'ejabberd', 'external' | 'dialback'); bidi, of
-# Prosody; hidden, DNS does not lead to the server; workers
+# Prosody; direct, DNS leads to direct TLS first, both ways; hidden, DNS does not
+# lead to the server; workers
 
 sub new {
 	my ($class, $t, $kind, $auth, %a) = @_;
@@ -50,8 +51,14 @@ sub new {
 		$hosts{"$name.example"} = { cert => $name,
 			users => { juliet => 'secret', nurse => 'secret' } };
 		$zone{"_xmpp-server._tcp.$name.example"} = {
-			SRV => [[0, 0, port(8269), 'xmpp.x.example']] };
+			SRV => [[1, 0, port(8269), 'xmpp.x.example']] };
+		$zone{"_xmpps-server._tcp.$name.example"} = {
+			SRV => [[0, 0, port(8273), 'xmpp.x.example']] }
+			if $a{direct};
 	}
+
+	$zone{'_xmpps-server._tcp.s.example'} = {
+		SRV => [[0, 0, port(8271), 'localhost']] } if $a{direct};
 
 	delete $zone{'_xmpp-server._tcp.x.example'} if $a{hidden};
 
@@ -61,7 +68,7 @@ sub new {
 		%zone,
 		'xmpp.x.example' => { A => '127.0.0.1' },
 		'_xmpp-server._tcp.s.example' => {
-			SRV => [[0, 0, port(8270), 'localhost']] },
+			SRV => [[1, 0, port(8270), 'localhost']] },
 	});
 
 	my $workers = $a{workers} || $ENV{TEST_NGINX_WORKERS} || 1;
@@ -111,6 +118,7 @@ stream {
 
     server {
         listen 127.0.0.1:%%PORT_8270%% $reuse;
+        listen 127.0.0.1:%%PORT_8271%% ssl $reuse;
         xmpp_federation campus;
     }
 
@@ -139,7 +147,8 @@ EOF
 	my $start = Test::Nginx::Interop->can($kind);
 	$self->{log} = $start->($t, $ca, c2s => port(8222), s2s => port(8269),
 		dns => $dns->addr(), auth => $auth, hosts => \%hosts,
-		$a{bidi} ? (bidi => 1) : ());
+		$a{bidi} ? (bidi => 1) : (),
+		$a{direct} ? (direct => port(8273)) : ());
 
 	$self->{juliet} = $self->client($t, 'juliet@x.example');
 	$self->{romeo} = $self->sip();

@@ -1,0 +1,48 @@
+#!/usr/bin/perl
+
+# (C) The ngx_xmpp_sip_module authors
+
+# Tests with a real Prosody that DNS leads to, and that comes to us, by direct
+# TLS (XEP-0368), and a real client.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use Test::More;
+
+BEGIN { use FindBin; chdir("$FindBin::Bin/.."); }
+
+use lib 'lib';
+use Test::Nginx;
+use Test::Nginx::Interop;
+use Test::Nginx::Interop::Server;
+
+###############################################################################
+
+select STDERR; $| = 1;
+select STDOUT; $| = 1;
+
+Test::Nginx::Interop::need(qw/ prosody slixmpp /);
+
+my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
+	->has_daemon('openssl')->plan(34);
+
+my $i = Test::Nginx::Interop::Server->new($t, 'prosody', 'external',
+	direct => 1);
+
+$i->messages();
+
+my $log = $t->read_file('error.log');
+
+like($log, qr/outbound XMPP stream is up: .*, proven by certificate, direct TLS/,
+	'to it by direct TLS');
+like($log, qr/inbound XMPP stream is up: .*, proven by certificate, direct TLS/,
+	'from it by direct TLS');
+unlike(join("\n", grep { !/\[debug\]/ } split("\n", $log)), qr/XMPP stream is up: .*, proven by \w+, (?:no )?TLS/,
+	'by nothing else');
+
+$i->certificates($t);
+
+###############################################################################
