@@ -35,6 +35,7 @@ static void ngx_xmpp_sm_resume(ngx_xmpp_stream_t *stream,
     ngx_xmpp_element_t *el);
 static ngx_xmpp_sm_t *ngx_xmpp_sm_find(ngx_xmpp_stream_t *stream,
     ngx_str_t *id);
+static ngx_uint_t ngx_xmpp_sm_kept(ngx_xmpp_t *xmpp, ngx_xmpp_sm_t *sm);
 static ngx_int_t ngx_xmpp_sm_resume_sent(ngx_xmpp_sm_t *sm,
     ngx_xmpp_element_t *el);
 static void ngx_xmpp_sm_take_up(ngx_xmpp_sm_t *sm);
@@ -277,12 +278,34 @@ ngx_xmpp_sm_find(ngx_xmpp_stream_t *stream, ngx_str_t *id)
             }
 
             ngx_fed_link_close(other->link, "resumed by the peer");
+
+            /* one that was ending takes it along */
+
+            return ngx_xmpp_sm_kept(xmpp, sm) ? sm : NULL;
         }
 
-        return sm->suspended ? sm : NULL;
+        return sm;
     }
 
     return NULL;
+}
+
+
+static ngx_uint_t
+ngx_xmpp_sm_kept(ngx_xmpp_t *xmpp, ngx_xmpp_sm_t *sm)
+{
+    ngx_queue_t  *q;
+
+    for (q = ngx_queue_head(&xmpp->sms);
+         q != ngx_queue_sentinel(&xmpp->sms);
+         q = ngx_queue_next(q))
+    {
+        if (q == &sm->queue) {
+            return sm->suspended;
+        }
+    }
+
+    return 0;
 }
 
 
