@@ -673,13 +673,20 @@ ngx_xmpp_sm_resumed(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
 
     if (ngx_xmpp_equal(&el->name, "resumed") && sm) {
 
+        sm->stream = stream;
+
+        if (ngx_xmpp_sm_acknowledged(sm, el) != NGX_OK) {
+            sm->stream = NULL;
+            ngx_xmpp_sm_lost(sm);
+            return;
+        }
+
         stream->peer->sm = NULL;
         stream->sm = sm;
         stream->resuming = 0;
 
         ngx_del_timer(&sm->timer);
 
-        sm->stream = stream;
         sm->suspended = 0;
         sm->xmpp->nsuspended--;
         sm->requested = 0;
@@ -687,10 +694,6 @@ ngx_xmpp_sm_resumed(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
         sm->route->generation = sm->generation;
 
         ngx_xmpp_sm_give_pair(sm, 0);
-
-        if (ngx_xmpp_sm_acknowledged(sm, el) != NGX_OK) {
-            return;
-        }
 
         stream->state = NGX_XMPP_OPEN;
         ngx_xmpp_out_ready(stream->primary, "certificate, and resumed");
