@@ -223,6 +223,7 @@ ngx_xmpp_sm_resume_sent(ngx_xmpp_sm_t *sm, ngx_xmpp_element_t *el)
     }
 
     sm->sent = sm->acked;
+    sm->overflow = 0;
 
     return NGX_OK;
 }
@@ -1065,7 +1066,9 @@ ngx_xmpp_sm_lost(ngx_xmpp_sm_t *sm)
 
     stream = route->stream;
 
-    if (!asked && stream && stream->link && stream->resuming) {
+    if (!asked && stream && stream->link && stream->resuming
+        && !stream->close_sent)
+    {
         stream->resuming = 0;
         stream->state = NGX_XMPP_OPEN;
         ngx_xmpp_out_ready(route, "certificate");
