@@ -23,7 +23,8 @@
 typedef struct {
     ngx_queue_t                   queue;
     uint64_t                      seq;       /* of a message or a ping that is
-                                                waited for; 0: of neither */
+                                                waited for; 0: of neither, or
+                                                NGX_XMPP_SM_AGAIN */
     size_t                        len;
     u_char                        data[1];
 } ngx_xmpp_sm_copy_t;
@@ -786,8 +787,9 @@ ngx_xmpp_sm_acknowledged(ngx_xmpp_sm_t *sm, ngx_xmpp_element_t *el)
 
 /*
  * A stanza was written to a stream.  seq is that of a message or a ping, 0 of a
- * stanza that nobody waits for the outcome of.  When there is too much that was
- * not acknowledged, the stream can not be taken up any more.
+ * stanza that nobody waits for the outcome of, NGX_XMPP_SM_AGAIN if that was
+ * lost once.  When there is too much that was not acknowledged, the stream can
+ * not be taken up any more.
  */
 
 void
@@ -831,7 +833,8 @@ ngx_xmpp_sm_sent(ngx_xmpp_stream_t *stream, u_char *p, size_t len,
     }
 
     if (!sm->requested && !sm->request.posted
-        && (seq == 0 || stream->conf->confirm == NGX_FED_CONFIRM_WRITE))
+        && (seq == 0 || seq == NGX_XMPP_SM_AGAIN
+            || stream->conf->confirm == NGX_FED_CONFIRM_WRITE))
     {
         ngx_post_event(&sm->request, &ngx_posted_events);
     }
@@ -896,7 +899,9 @@ ngx_xmpp_sm_again(ngx_xmpp_sm_t *sm, ngx_xmpp_stream_t *stream)
         next = ngx_queue_next(q);
         copy = ngx_queue_data(q, ngx_xmpp_sm_copy_t, queue);
 
-        if (copy->seq && !ngx_xmpp_barrier_waits(sm->xmpp, copy->seq)) {
+        if (copy->seq && copy->seq != NGX_XMPP_SM_AGAIN
+            && !ngx_xmpp_barrier_waits(sm->xmpp, copy->seq))
+        {
             ngx_queue_remove(q);
             sm->size -= copy->len;
             ngx_free(copy);
@@ -1147,7 +1152,7 @@ ngx_xmpp_sm_own(ngx_xmpp_sm_t *sm)
             stanza.len = copy->len;
             stanza.data = copy->data;
 
-            ngx_xmpp_out_stanza(sm->xmpp, &sm->local, &sm->remote, &stanza);
+            ngx_xmpp_out_again(sm->xmpp, &sm->local, &sm->remote, &stanza);
         }
 
         ngx_free(copy);
