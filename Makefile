@@ -37,7 +37,8 @@ endif
 OPT += $(WARNINGS)
 
 
-.PHONY: all help module static test test-matrix fuzz soak demo install clean
+.PHONY: all help module static test test-matrix fuzz soak bench demo \
+	install clean
 
 all: module
 
@@ -52,6 +53,8 @@ help:
 	@echo 'make fuzz                   all that reads what peers send, fuzzed'
 	@echo 'make fuzz TIME=3600 TARGETS="sip_parse address"   longer, or some'
 	@echo 'make soak TIME=3600         mixed traffic with faults, and what grows'
+	@echo 'make bench                  latency beside peers that misbehave'
+	@echo 'make bench CASES="flood dns" WORKERS=1 ROUNDS=9     some of them'
 	@echo 'make demo                   real servers and clients, a transcript'
 	@echo 'make install [DESTDIR=dir]  the module and the line that loads it'
 	@echo 'make clean'
@@ -192,6 +195,17 @@ SEED ?= $(shell date +%s)
 soak: deps-test module
 	@$(TEST_ENV) t/fuzz/soak -t $(TIME) -w $(lastword $(WORKERS)) \
 		-s $(SEED) -d $(BUILD)/soak
+
+# what a peer that misbehaves does to others; see docs/benchmark.md
+
+CASES ?=
+ROUNDS ?= 5
+
+bench: deps-test module
+	@set -e; for n in $(WORKERS); do \
+		$(TEST_ENV) perl -I t/nginx/lib t/bench/latency -w $$n \
+			-r $(ROUNDS) $(CASES); \
+	done
 
 demo: deps-demo module
 	@$(TEST_ENV) timeout -k 10 180 perl demo/demo

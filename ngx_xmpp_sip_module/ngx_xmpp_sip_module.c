@@ -2079,6 +2079,7 @@ ngx_xmpp_sip_init_process(ngx_cycle_t *cycle)
         fcf[i]->cycle = cycle;
         fcf[i]->log = cycle->log;
 
+        ngx_fed_link_init_process(fcf[i]);
         ngx_fed_preauth_init(&fcf[i]->xmpp_preauth);
         ngx_fed_preauth_init(&fcf[i]->sip_preauth);
 

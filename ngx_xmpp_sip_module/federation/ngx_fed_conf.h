@@ -216,6 +216,8 @@ struct ngx_fed_conf_s {
     void                         *sip_data;
     void                         *zone_data;
     void                         *auto_data;
+    ngx_queue_t                   turns;     /* of links that wait for one */
+    ngx_event_t                   turn;
     ngx_fed_quiet_t              *quiet;
     ngx_fed_preauth_t             xmpp_preauth;
     ngx_fed_preauth_t             sip_preauth;

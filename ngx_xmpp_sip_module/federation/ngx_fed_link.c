@@ -15,7 +15,7 @@
 #define NGX_FED_LINK_SIGNATURE  0x4b4e494c       /* "LINK" */
 
 #define NGX_FED_LINK_OUT        16384
-#define NGX_FED_LINK_ROUNDS     16               /* reads in one turn */
+#define NGX_FED_LINK_TURN       16384            /* octets read in one turn */
 #define NGX_FED_LINK_LINGER     2000
 #define NGX_FED_LINK_LOG_CONF   256
 
@@ -25,6 +25,8 @@ extern ngx_module_t  ngx_stream_log_module;
 
 static ngx_fed_link_t *ngx_fed_link_get(ngx_connection_t *c);
 static void ngx_fed_link_read_handler(ngx_event_t *rev);
+static void ngx_fed_link_wait(ngx_fed_link_t *link);
+static void ngx_fed_link_turn_handler(ngx_event_t *ev);
 static void ngx_fed_link_write_handler(ngx_event_t *wev);
 static void ngx_fed_link_flush_handler(ngx_event_t *ev);
 static void ngx_fed_link_timer_handler(ngx_event_t *ev);
@@ -46,6 +48,19 @@ static u_char *ngx_fed_link_log_dialled(ngx_log_t *log, u_char *buf,
     size_t len);
 static u_char *ngx_fed_link_log_session(ngx_log_t *log, u_char *buf,
     size_t len);
+
+
+/* Prepares the turns of a worker's links. */
+
+void
+ngx_fed_link_init_process(ngx_fed_conf_t *fcf)
+{
+    ngx_queue_init(&fcf->turns);
+
+    fcf->turn.handler = ngx_fed_link_turn_handler;
+    fcf->turn.data = fcf;
+    fcf->turn.log = fcf->log;
+}
 
 
 /*
@@ -186,8 +201,8 @@ ngx_fed_link_get(ngx_connection_t *c)
 static void
 ngx_fed_link_read_handler(ngx_event_t *rev)
 {
+    size_t             left, size;
     ssize_t            n;
-    ngx_uint_t         round;
     ngx_fed_link_t    *link;
     ngx_connection_t  *c;
 
@@ -209,7 +224,11 @@ ngx_fed_link_read_handler(ngx_event_t *rev)
         }
     }
 
-    for (round = 0; round < NGX_FED_LINK_ROUNDS; round++) {
+    if (link->waiting) {
+        return;
+    }
+
+    for (left = NGX_FED_LINK_TURN; left; left -= n) {
 
         if (link->handshake || link->ssl) {
             return;
@@ -225,7 +244,9 @@ ngx_fed_link_read_handler(ngx_event_t *rev)
             return;
         }
 
-        n = c->recv(c, link->in->last, link->in->end - link->in->last);
+        size = ngx_min((size_t) (link->in->end - link->in->last), left);
+
+        n = c->recv(c, link->in->last, size);
 
         if (n == NGX_AGAIN) {
             if (ngx_handle_read_event(rev, 0) != NGX_OK) {
@@ -279,9 +300,62 @@ ngx_fed_link_read_handler(ngx_event_t *rev)
         }
     }
 
-    /* let others have their turn */
+    ngx_fed_link_wait(link);
+}
 
-    ngx_post_event(rev, &ngx_posted_events);
+
+/*
+ * A link on which more may have come than is read in one turn waits for the
+ * next one.  Of all that wait one has its turn each time that the event loop
+ * goes round, so that those who send much, over however many links, have as
+ * much of the worker as one of them, and the others are heard in between.
+ */
+
+static void
+ngx_fed_link_wait(ngx_fed_link_t *link)
+{
+    ngx_fed_conf_t  *fcf;
+
+    if (link->waiting) {
+        return;
+    }
+
+    fcf = link->conf;
+
+    link->waiting = 1;
+
+    ngx_queue_insert_tail(&fcf->turns, &link->turn);
+
+    if (!fcf->turn.posted) {
+        ngx_post_event(&fcf->turn, &ngx_posted_next_events);
+    }
+}
+
+
+static void
+ngx_fed_link_turn_handler(ngx_event_t *ev)
+{
+    ngx_queue_t     *q;
+    ngx_fed_conf_t  *fcf;
+    ngx_fed_link_t  *link;
+
+    fcf = ev->data;
+
+    if (ngx_queue_empty(&fcf->turns)) {
+        return;
+    }
+
+    q = ngx_queue_head(&fcf->turns);
+    link = ngx_queue_data(q, ngx_fed_link_t, turn);
+
+    ngx_queue_remove(q);
+    link->waiting = 0;
+
+    ngx_fed_link_read_handler(link->connection->read);
+
+    if (!ngx_queue_empty(&fcf->turns) && !ev->posted) {
+        ngx_post_event(ev, &ngx_posted_next_events);
+    }
 }
 
 
@@ -381,7 +455,7 @@ ngx_fed_link_resume(ngx_fed_link_t *link)
 
     link->paused = 0;
 
-    ngx_post_event(link->connection->read, &ngx_posted_events);
+    ngx_fed_link_wait(link);
 }
 
 
@@ -933,7 +1007,7 @@ ngx_fed_link_finish_ssl(ngx_connection_t *c)
 static void
 ngx_fed_link_linger_handler(ngx_event_t *rev)
 {
-    u_char             buf[4096];
+    u_char             buf[NGX_FED_LINK_TURN];
     ssize_t            n;
     ngx_fed_link_t    *link;
     ngx_connection_t  *c;
@@ -944,9 +1018,12 @@ ngx_fed_link_linger_handler(ngx_event_t *rev)
 
     if (!rev->timedout && !c->close) {
 
-        do {
-            n = c->recv(c, buf, sizeof(buf));
-        } while (n > 0);
+        n = c->recv(c, buf, sizeof(buf));
+
+        if (n > 0) {
+            ngx_post_event(rev, &ngx_posted_next_events);
+            return;
+        }
 
         if (n == NGX_AGAIN && ngx_handle_read_event(rev, 0) == NGX_OK) {
             return;
@@ -998,6 +1075,11 @@ ngx_fed_link_close(ngx_fed_link_t *link, const char *reason)
 
     if (link->flush.posted) {
         ngx_delete_posted_event(&link->flush);
+    }
+
+    if (link->waiting) {
+        ngx_queue_remove(&link->turn);
+        link->waiting = 0;
     }
 
     if (c->read->posted) {

@@ -55,6 +55,7 @@ struct ngx_fed_link_s {
     ngx_queue_t                   events;    /* open, they came on this link */
     ngx_uint_t                    nevents;
 
+    ngx_queue_t                   turn;      /* conf->turns, if it waits */
     ngx_event_t                   flush;     /* posted */
     ngx_event_t                   timer;     /* write side; see set_timeout */
 
@@ -78,6 +79,7 @@ struct ngx_fed_link_s {
     unsigned                      handshake:1;
     unsigned                      client:1;  /* in the handshake */
     unsigned                      paused:1;  /* not read: too much is open */
+    unsigned                      waiting:1; /* for its turn to be read */
     unsigned                      closing:1; /* flush what is left, close */
     unsigned                      closed:1;
     unsigned                      lingering:1;
@@ -87,6 +89,7 @@ struct ngx_fed_link_s {
 };
 
 
+void ngx_fed_link_init_process(ngx_fed_conf_t *fcf);
 ngx_fed_link_t *ngx_fed_link_create(ngx_fed_conf_t *fcf, ngx_connection_t *c,
     ngx_stream_session_t *s, const ngx_fed_link_ops_t *ops, void *data,
     size_t in_size, size_t in_max);

@@ -450,6 +450,7 @@ ngx_xmpp_in_drop(ngx_xmpp_stream_t *stream, ngx_uint_t broken)
 
         if (pair->verify) {
             pair->verify->pair = NULL;
+            ngx_xmpp_out_cancel(pair->verify);
         }
 
         if (pair->peer) {

@@ -687,6 +687,7 @@ ngx_xmpp_out_verify(ngx_xmpp_pair_t *pair, ngx_str_t *key)
     ngx_memcpy(stream->key.data, key->data, key->len);
 
     stream->pair = pair;
+    stream->xmpp->nverify++;
 
     ngx_fed_dial_start(stream->dial);
 
@@ -1734,6 +1735,7 @@ ngx_xmpp_out_end(ngx_xmpp_stream_t *stream)
     }
 
     if (stream->role == NGX_XMPP_VERIFY) {
+        stream->xmpp->nverify--;
         ngx_xmpp_dialback_failed(stream, result);
 
     } else {
@@ -1855,12 +1857,27 @@ ngx_xmpp_out_abandon(ngx_xmpp_route_t *route)
     }
 
     ngx_xmpp_out_detach(route);
+    ngx_xmpp_out_cancel(stream);
+}
 
-    ngx_fed_dial_free(stream->dial);
-    stream->dial = NULL;
 
+/* Ends a stream on which nothing was settled yet, and that nobody needs. */
+
+void
+ngx_xmpp_out_cancel(ngx_xmpp_stream_t *stream)
+{
     stream->quit = 1;
     stream->final = 1;
+
+    if (stream->link) {
+        ngx_fed_link_close(stream->link, "not needed any more");
+        return;
+    }
+
+    if (stream->dial) {
+        ngx_fed_dial_free(stream->dial);
+        stream->dial = NULL;
+    }
 
     ngx_post_event(&stream->next, &ngx_posted_events);
 }

@@ -62,6 +62,7 @@ struct ngx_xmpp_s {
     ngx_rbtree_t                  pending;   /* ngx_xmpp_item_t */
     ngx_rbtree_node_t             pending_sentinel;
     ngx_uint_t                    npending;
+    ngx_uint_t                    nverify;   /* streams of NGX_XMPP_VERIFY */
     ngx_queue_t                   sms;       /* ngx_xmpp_sm_t */
     ngx_uint_t                    nsuspended;
 
@@ -480,6 +481,7 @@ void ngx_xmpp_out_idle(ngx_xmpp_stream_t *stream);
 ngx_xmpp_stream_t *ngx_xmpp_out_verify(ngx_xmpp_pair_t *pair, ngx_str_t *key);
 ngx_xmpp_remote_t *ngx_xmpp_out_remote(ngx_xmpp_t *xmpp, ngx_str_t *name);
 void ngx_xmpp_out_abandon(ngx_xmpp_route_t *route);
+void ngx_xmpp_out_cancel(ngx_xmpp_stream_t *stream);
 void ngx_xmpp_out_leave(ngx_xmpp_remote_t *remote);
 
 /* ngx_xmpp_sm.c */

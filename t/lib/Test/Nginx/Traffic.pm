@@ -58,6 +58,7 @@ sub new {
 		settled => 0,
 		problems => [],
 		stats => {},
+		outputs => {},
 		replies => [],
 	}, $class;
 
@@ -530,7 +531,31 @@ sub judge {
 		}
 	}
 
+	$self->judge_outputs();
+
 	return @{$self->{problems}};
+}
+
+# One in is one out at most, and one question for what became of it: ARC-18,
+# SEC-04.
+
+sub judge_outputs {
+	my ($self) = @_;
+	my %in;
+
+	foreach my $way (qw/ sx xs /) {
+		$in{$way} += grep { defined } @{$_->{sent}} foreach @{$self->{$way}};
+	}
+
+	my %most = (MESSAGE => $in{xs}, message => $in{sx}, iq => $in{sx},
+		error => $in{xs} + ($self->{stats}{'xs error told twice'} || 0));
+
+	foreach my $kind (sort keys %{$self->{outputs}}) {
+		my $n = $self->{outputs}{$kind};
+
+		push @{$self->{problems}}, "$n of $kind, for $in{sx} of SIP and "
+			. "$in{xs} of XMPP" if $n > ($most{$kind} || 0);
+	}
 }
 
 sub judge_message {
@@ -590,8 +615,9 @@ sub judge_message {
 
 sub summary {
 	my ($self) = @_;
-	return join(', ', map { "$_: $self->{stats}{$_}" }
-		sort keys %{$self->{stats}});
+	return join(', ', (map { "$_: $self->{stats}{$_}" }
+		sort keys %{$self->{stats}}), map {
+		"$_ sent: $self->{outputs}{$_}" } sort keys %{$self->{outputs}});
 }
 
 # How many of one way had a fate that is not among the given.
@@ -706,8 +732,20 @@ sub next_stream {
 
 	weaken(my $weak = $self);
 	Test::Nginx::Peers::after(1, sub {
-		$weak->connect_xmpp(1) if $weak && !$weak->{xmpp_out};
+		return if !$weak || $weak->{xmpp_out};
+		$weak->given_up();
+		$weak->connect_xmpp(1);
 	});
+}
+
+# The gateway begins anew: streams of it that broke may not be resumed.
+
+sub given_up {
+	my ($self) = @_;
+
+	foreach (grep { $_->{serials} } values %{$self->{sessions}}) {
+		$self->cut('xs', $_) foreach @{$_->{serials}};
+	}
 }
 
 # A stream is up: what the XMPP server has to say goes first.
@@ -800,7 +838,7 @@ sub ended {
 	if ($c->{sm_id} && !$c->{orderly}) {
 		$self->{resume} = { map { $_ => $c->{$_} }
 			qw/ sm_id copies acked serials / };
-		$self->{resume}{before} = $c->{session};
+		$self->{resume}{before} = $c->{session} || $c->{before};
 
 	} elsif (!$c->{orderly} || $c->{broken}) {
 		$self->cut('xs', $_) foreach @{$c->{serials}};
@@ -883,6 +921,9 @@ sub message {
 	}
 
 	my ($method, $to) = $head =~ /^(\w+) sip:([^@]+)@/;
+	my ($pair, $i, $run) = $body =~ /^xs-(\d+)-(\d+)-(\d+)$/;
+
+	$tr->{outputs}{$method}++ if ($run // $tr->{run}) == $tr->{run};
 
 	if ($method ne 'MESSAGE') {
 		$self->answer($head, 501);
@@ -893,8 +934,6 @@ sub message {
 		$self->answer($head, 404);
 		return;
 	}
-
-	my ($pair, $i, $run) = $body =~ /^xs-(\d+)-(\d+)-(\d+)$/;
 
 	# of a run before this one
 
@@ -988,6 +1027,7 @@ sub sm {
 			my $id = 'id&' . $self->{serial};
 			$self->{session} = $tr->{sessions}{$id} = { h => 0 };
 			@$self{qw/ copies acked /} = ([], 0);
+			$tr->given_up();
 			$id =~ s/&/&amp;/;
 			$self->send("<enabled xmlns='$SM' id='$id' "
 				. "resume='true' max='60'/>");
@@ -1198,6 +1238,11 @@ sub stanza {
 	}
 
 	my $type = $a->{type} || '';
+	my ($own) = join(' ', $a->{id} // '', $inner)
+		=~ /\b[sx]{2}-\d+-\d+-(\d+)\b/;
+
+	$tr->{outputs}{$type eq 'error' ? $type : $name}++
+		if ($own // $tr->{run}) == $tr->{run};
 
 	if ($name eq 'iq') {
 		return if $type eq 'result' || $type eq 'error';
