@@ -316,7 +316,15 @@ ngx_xmpp_barrier_timeout(ngx_fed_timers_t *timers, ngx_fed_timer_t *timer)
                                 "no confirmation in time");
         ngx_xmpp_barrier_advance(route);
 
-        /* RFC 6120, 4.6.1: who does not answer may be gone */
+        /*
+         * RFC 6120, 4.6.1: who does not answer may be gone; if not, what he
+         * sent on the stream is read to its end
+         */
+
+        if (current && route->stream->nproven) {
+            ngx_xmpp_stream_close(route->stream, "a ping was not answered");
+            return;
+        }
 
         if (current) {
             ngx_xmpp_stream_error(route->stream, "connection-timeout",

@@ -741,8 +741,20 @@ sub next_stream {
 
 	weaken(my $weak = $self);
 	Test::Nginx::Peers::after(1, sub {
-		$weak->connect_xmpp(1) if $weak && !$weak->{xmpp_out};
+		return if !$weak || $weak->{xmpp_out};
+		$weak->given_up();
+		$weak->connect_xmpp(1);
 	});
+}
+
+# The gateway begins anew: streams of it that broke may not be resumed.
+
+sub given_up {
+	my ($self) = @_;
+
+	foreach (grep { $_->{serials} } values %{$self->{sessions}}) {
+		$self->cut('xs', $_) foreach @{$_->{serials}};
+	}
 }
 
 # A stream is up: what the XMPP server has to say goes first.
@@ -858,7 +870,7 @@ sub ended {
 	if ($c->{sm_id} && !$c->{orderly}) {
 		$self->{resume} = { map { $_ => $c->{$_} }
 			qw/ sm_id copies acked serials / };
-		$self->{resume}{before} = $c->{session};
+		$self->{resume}{before} = $c->{session} || $c->{before};
 
 	} elsif (!$c->{orderly} || $c->{broken}) {
 		$self->cut('xs', $_) foreach @{$c->{serials}};
@@ -1053,6 +1065,7 @@ sub sm {
 			my $id = 'id&' . $self->{serial};
 			$self->{session} = $tr->{sessions}{$id} = { h => 0 };
 			@$self{qw/ copies acked /} = ([], 0);
+			$tr->given_up();
 			$id =~ s/&/&amp;/;
 			$self->send("<enabled xmlns='$SM' id='$id' "
 				. "resume='true' max='60'/>");
