@@ -296,10 +296,10 @@ sub renegotiate {
 
 		my $ssl = $c->{sock}->_get_ssl_object();
 
-		# what a server asks is sent now, be there traffic or not
+		# it begins when something is read, which there may be or not
 
 		Net::SSLeay::renegotiate($ssl);
-		Net::SSLeay::do_handshake($ssl) if $c->{role} eq 'server';
+		Net::SSLeay::peek($ssl, 1);
 		$c->{broken} = 1;
 	}
 
