@@ -377,6 +377,10 @@ ngx_xmpp_in_starttls(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
         return;
     }
 
+    /* what goes back on the stream has no business on what follows */
+
+    ngx_xmpp_out_closing(stream);
+
     if (ngx_xmpp_stream_write(stream,
                       "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
         != NGX_OK)
@@ -404,6 +408,7 @@ ngx_xmpp_in_forget(ngx_xmpp_stream_t *stream)
         ngx_fed_link_unproven(stream->link, &stream->conf->xmpp_preauth);
     }
 
+    ngx_xmpp_sm_done(stream);
     ngx_xmpp_in_drop(stream, 0);
 
     ngx_str_null(&stream->remote);
@@ -412,6 +417,8 @@ ngx_xmpp_in_forget(ngx_xmpp_stream_t *stream)
 
     stream->domain = NULL;
     stream->bidi = 0;
+    stream->ready = 0;
+    stream->quit = 0;
 
     /* while it lasts, the link is not the leg's to close */
 
