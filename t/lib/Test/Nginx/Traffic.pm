@@ -98,13 +98,15 @@ sub listen {
 	return $self;
 }
 
+sub sip_class { return 'Test::Nginx::Traffic::SIP'; }
+
 sub listen_sip {
 	my ($self) = @_;
 	weaken(my $weak = $self);
 
 	$self->{sip_listener} = Test::Nginx::Peers::Listener->new(
 		'127.0.0.1:' . port(8061), sub {
-			my $c = Test::Nginx::Traffic::SIP->attach($_[0],
+			my $c = $weak->sip_class()->attach($_[0],
 				Test::Nginx::SIP::_fields(role => 'server',
 				traffic => $weak, %{$weak->{sip} || {}},
 				$weak->{g}{ca}->ssl('s')));
@@ -294,10 +296,10 @@ sub renegotiate {
 
 		my $ssl = $c->{sock}->_get_ssl_object();
 
-		# what a server asks is sent now, be there traffic or not
+		# it begins when something is read, which there may be or not
 
 		Net::SSLeay::renegotiate($ssl);
-		Net::SSLeay::do_handshake($ssl) if $c->{role} eq 'server';
+		Net::SSLeay::peek($ssl, 1);
 		$c->{broken} = 1;
 	}
 
@@ -348,7 +350,8 @@ sub fill {
 		next unless $c && $c->{up};
 
 		while ($pair->{open} < $self->{window}
-			&& $pair->{next} < $pair->{total})
+			&& $pair->{next} < $pair->{total}
+			&& $self->sip_ready($c, $pair))
 		{
 			$self->sip_message($c, $pair, $pair->{next}++);
 		}
@@ -547,8 +550,7 @@ sub judge_outputs {
 		$in{$way} += grep { defined } @{$_->{sent}} foreach @{$self->{$way}};
 	}
 
-	my %most = (MESSAGE => $in{xs}, message => $in{sx}, iq => $in{sx},
-		error => $in{xs} + ($self->{stats}{'xs error told twice'} || 0));
+	my %most = $self->most(%in);
 
 	foreach my $kind (sort keys %{$self->{outputs}}) {
 		my $n = $self->{outputs}{$kind};
@@ -556,6 +558,13 @@ sub judge_outputs {
 		push @{$self->{problems}}, "$n of $kind, for $in{sx} of SIP and "
 			. "$in{xs} of XMPP" if $n > ($most{$kind} || 0);
 	}
+}
+
+sub most {
+	my ($self, %in) = @_;
+
+	return (MESSAGE => $in{xs}, message => $in{sx}, iq => $in{sx},
+		error => $in{xs} + ($self->{stats}{'xs error told twice'} || 0));
 }
 
 sub judge_message {
@@ -645,7 +654,7 @@ sub connect_sip {
 
 	return unless $self->{running};
 
-	my $c = $self->{g} ? Test::Nginx::Traffic::SIP->dial(
+	my $c = $self->{g} ? $self->sip_class()->dial(
 		Test::Nginx::SIP::_fields(role => 'client',
 		PeerAddr => '127.0.0.1:' . port(8062), traffic => $self,
 		$self->{g}{ca}->ssl('s'), index => $i)) : undef;
@@ -769,22 +778,45 @@ sub xmpp_reply {
 	push @{$self->{replies}}, $xml;
 }
 
+# whether messages of a pair can be sent
+
+sub sip_ready { return 1; }
+
 sub sip_message {
 	my ($self, $c, $pair, $i) = @_;
 
 	my $id = "sx-$pair->{pair}-$i-$self->{run}";
-	my $to = ($pair->{unknown} ? 'nobody' : "u$pair->{pair}") . '@x.test';
-	my $transport = $self->{sip_tls} ? 'TLS' : 'TCP';
+	my $to = sip_to($pair);
 
 	$self->start($c, $pair, $i);
 
-	$c->send("MESSAGE sip:$to SIP/2.0\x0d\x0a"
-		. "Via: SIP/2.0/$transport sp.test;branch=z9hG4bK$id."
+	$c->send($self->sip_request($c, 'MESSAGE', "sip:$to", branch => $id,
+		from => "<sip:r$pair->{pair}\@s.test>;tag=t",
+		to => "<sip:$to>", call_id => $id, cseq => 1,
+		type => 'text/plain', body => $id));
+}
+
+sub sip_to {
+	my ($pair) = @_;
+	return ($pair->{unknown} ? 'nobody' : "u$pair->{pair}") . '@x.test';
+}
+
+# the bytes of a request
+
+sub sip_request {
+	my ($self, $c, $method, $uri, %a) = @_;
+
+	my $transport = $self->{sip_tls} ? 'TLS' : 'TCP';
+	my $body = $a{body} // '';
+
+	return "$method $uri SIP/2.0\x0d\x0a"
+		. "Via: SIP/2.0/$transport sp.test;branch=z9hG4bK$a{branch}."
 		. $c->{serial} . "\x0d\x0aMax-Forwards: 70\x0d\x0a"
-		. "From: <sip:r$pair->{pair}\@s.test>;tag=t\x0d\x0a"
-		. "To: <sip:$to>\x0d\x0aCall-ID: $id\x0d\x0a"
-		. "CSeq: 1 MESSAGE\x0d\x0aContent-Type: text/plain\x0d\x0a"
-		. 'Content-Length: ' . length($id) . "\x0d\x0a\x0d\x0a$id");
+		. "From: $a{from}\x0d\x0aTo: $a{to}\x0d\x0a"
+		. "Call-ID: $a{call_id}\x0d\x0aCSeq: $a{cseq} $method\x0d\x0a"
+		. ($a{rows} // '')
+		. (defined $a{type} ? "Content-Type: $a{type}\x0d\x0a" : '')
+		. 'Content-Length: ' . length($body) . "\x0d\x0a\x0d\x0a$body";
 }
 
 sub xmpp_message {
@@ -912,7 +944,8 @@ sub message {
 		my $code = $1;
 
 		if ($code >= 200
-			&& $head =~ /^Call-ID: *sx-(\d+)-(\d+)-$tr->{run}\x0d$/mi)
+			&& $head =~ /^Via:[^\x0d]*;branch=z9hG4bKsx-(\d+)-(\d+)-
+				$tr->{run}\./mix)
 		{
 			$tr->fate($tr->{sx}[$1], $2, $code);
 		}
@@ -952,16 +985,21 @@ sub message {
 	$self->answer($head, 200);
 }
 
-# answers a request
+# answers a request, with more rows and a body
 
 sub answer {
-	my ($self, $head, $code) = @_;
+	my ($self, $head, $code, $more, $body) = @_;
 
 	my $rows = join '', $head =~ /^((?:Via|From|Call-ID|CSeq):.*\x0a)/gmi;
 	my ($to) = $head =~ /^(To:[^\x0d]*)/mi;
 
+	$to .= ';tag=a' if $to !~ /;tag=/;
+	$more //= '';
+	$body //= '';
+
 	$self->send("SIP/2.0 $code $Test::Nginx::SIP::REASON{$code}\x0d\x0a"
-		. "$rows$to;tag=a\x0d\x0aContent-Length: 0\x0d\x0a\x0d\x0a");
+		. "$rows$to\x0d\x0a${more}Content-Length: " . length($body)
+		. "\x0d\x0a\x0d\x0a$body");
 }
 
 ###############################################################################
