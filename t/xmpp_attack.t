@@ -29,7 +29,7 @@ my $BIDI = 'urn:xmpp:bidi';
 my $SM = 'urn:xmpp:sm:3';
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(29);
+	->has_daemon('openssl')->plan(35);
 
 my $federation = <<'EOF_';
         xmpp_domain y.test tls=optional server=127.0.0.1:%%PORT_8269%%;
@@ -85,6 +85,29 @@ ok($xp->silent(0.2), 'nothing is counted');
 $xp->close();
 renew();
 
+# SASL after dialback: nothing goes back between the headers
+
+$xp = Test::Nginx::XMPP->connect(PeerAddr => '127.0.0.1:' . port(8270),
+	from => 'y.test', to => 's.test', $g->{ca}->ssl('y'));
+$xp->open();
+$xp->starttls();
+$xp->open();
+$xp->send("<bidi xmlns='$BIDI'/>");
+is($xp->dialback(), 'valid', 'proven by dialback');
+$x->link($xp);
+$m = crossed('dialback', 'u@y.test');
+is($m->{conn}, $xp, 'goes back on the stream');
+is($xp->external(), 'success', 'SASL after all');
+$x->{links} = [];
+$m = crossed('sasl', 'u@y.test', 504);
+isnt($m->{conn}, $xp, 'nothing goes back ahead of the header');
+renew();
+$xp->open();
+$m = crossed('opened', 'u@y.test');
+is($m->{conn}, $xp, 'but after it');
+$xp->close();
+renew();
+
 ###############################################################################
 
 # a server that says it had more than was sent when it resumes: messages are
@@ -132,6 +155,23 @@ Test::Nginx::Peers::wait_until(sub { $n > 2 }, 1);
 is($n, 2, 'but no more');
 $x->set(at => undef);
 $xp->close_stream();
+
+# a server that breaks its streams has others no less able to resume theirs
+
+$x->set(extra_features => undef);
+my @ids;
+
+for (1 .. 9) {
+	$xp = $g->xmpp();
+	$xp->send("<enable xmlns='$SM' resume='true'/>");
+	push @ids, $xp->expect('enabled', $SM)->attr('id');
+	$xp->reset();
+}
+
+is(join(' ', map { resumes($_) } @ids), 'resumed ' x 8 . 'failed',
+	'eight of one server are kept');
+$x->set(extra_features => "<sm xmlns='$SM'/>");
+renew();
 
 # a server that breaks the stream whenever it is resumed
 
@@ -235,17 +275,19 @@ undef $_ foreach @full, $c, $sip, $xp, $xp2, $m, $e, $q, $x, $s, $g, $t;
 
 ###############################################################################
 
-# a message from s.test is accepted; returns it
+# a message from s.test is accepted, or, as answers might come on two streams,
+# uncertain; returns it
 
 sub crossed {
-	my ($body, $to) = @_;
+	my ($body, $to, $code) = @_;
 
 	my $q = $sip->request('MESSAGE', 'sip:' . ($to || 'u@x.test'),
 		body => $body);
 	my $r = $sip->response_to($q, 10);
 
-	is($r ? $r->code() : undef, 202, "$body is accepted")
-		unless $r && $r->code() == 202;
+	$code ||= 202;
+	is($r ? $r->code() : undef, $code, "$body is answered by $code")
+		unless $r && $r->code() == $code;
 
 	my $found;
 	Test::Nginx::Peers::wait_until(sub {
@@ -298,6 +340,25 @@ sub arrived {
 	});
 
 	return $found;
+}
+
+# what comes of the resumption of a stream
+
+sub resumes {
+	my ($id) = @_;
+	my $e;
+
+	my $c = $g->xmpp();
+	$c->send("<resume xmlns='$SM' previd='$id' h='0'/>");
+
+	Test::Nginx::Peers::wait_until(sub {
+		($e) = grep { $_->name() =~ /^(?:resumed|failed)$/ } $c->log();
+		return $e;
+	});
+
+	$c->close_stream();
+
+	return $e ? $e->name() : 'nothing';
 }
 
 # the gateway has to open another stream

@@ -219,6 +219,8 @@ ngx_xmpp_in_open(ngx_xmpp_stream_t *stream)
     }
 
     if (stream->sasl_done) {
+        stream->quit = 0;
+
         pair = ngx_xmpp_pair_add(stream, &stream->remote, &stream->local);
 
         if (pair) {

@@ -15,6 +15,8 @@
 
 
 #define NGX_XMPP_SM_SUSPENDED  64        /* of a process */
+#define NGX_XMPP_SM_INBOUND    32        /* of these */
+#define NGX_XMPP_SM_DOMAIN     8         /* and of these, for one domain */
 #define NGX_XMPP_SM_SENT       4096      /* stanzas, not acknowledged */
 
 
@@ -55,6 +57,7 @@ static void ngx_xmpp_sm_request(ngx_xmpp_sm_t *sm);
 static void ngx_xmpp_sm_request_handler(ngx_event_t *ev);
 static void ngx_xmpp_sm_again(ngx_xmpp_sm_t *sm, ngx_xmpp_stream_t *stream);
 static void ngx_xmpp_sm_lost(ngx_xmpp_sm_t *sm);
+static ngx_uint_t ngx_xmpp_sm_full(ngx_xmpp_sm_t *sm);
 static void ngx_xmpp_sm_keep_pair(ngx_xmpp_stream_t *stream,
     ngx_xmpp_sm_t *sm);
 static void ngx_xmpp_sm_give_pair(ngx_xmpp_sm_t *sm, ngx_uint_t broken);
@@ -972,8 +975,7 @@ ngx_xmpp_sm_suspend(ngx_xmpp_stream_t *stream)
         return 0;
     }
 
-    if (!sm->resumable || stream->close_sent
-        || xmpp->nsuspended >= NGX_XMPP_SM_SUSPENDED
+    if (!sm->resumable || stream->close_sent || ngx_xmpp_sm_full(sm)
         || (sm->outbound && (sm->overflow || stream->peer->sm)))
     {
         ngx_xmpp_sm_own(sm);
@@ -1008,6 +1010,53 @@ ngx_xmpp_sm_suspend(ngx_xmpp_stream_t *stream)
     ngx_add_timer(&sm->timer, sm->outbound ? sm->time
                                            : stream->conf->stream_resume);
     return 1;
+}
+
+
+/*
+ * Are there too many streams that may be taken up?  Peers that break theirs on
+ * purpose do not use up the room of others, or of ours.
+ */
+
+static ngx_uint_t
+ngx_xmpp_sm_full(ngx_xmpp_sm_t *sm)
+{
+    ngx_uint_t      n, inbound;
+    ngx_queue_t    *q;
+    ngx_xmpp_t     *xmpp;
+    ngx_xmpp_sm_t  *other;
+
+    xmpp = sm->xmpp;
+
+    if (xmpp->nsuspended >= NGX_XMPP_SM_SUSPENDED) {
+        return 1;
+    }
+
+    if (sm->outbound) {
+        return 0;
+    }
+
+    n = 0;
+    inbound = 0;
+
+    for (q = ngx_queue_head(&xmpp->sms);
+         q != ngx_queue_sentinel(&xmpp->sms);
+         q = ngx_queue_next(q))
+    {
+        other = ngx_queue_data(q, ngx_xmpp_sm_t, queue);
+
+        if (!other->suspended || other->outbound) {
+            continue;
+        }
+
+        inbound++;
+
+        if (ngx_fed_str_equal(&other->remote, &sm->remote)) {
+            n++;
+        }
+    }
+
+    return inbound >= NGX_XMPP_SM_INBOUND || n >= NGX_XMPP_SM_DOMAIN;
 }
 
 
