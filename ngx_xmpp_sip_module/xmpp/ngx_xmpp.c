@@ -65,6 +65,13 @@ ngx_xmpp_init_process(ngx_fed_conf_t *fcf)
 
     ngx_fed_timers_init(&xmpp->confirm, fcf->confirm_timeout,
                         ngx_xmpp_barrier_timeout, xmpp, fcf->log);
+
+    /* there is another attempt meanwhile, whatever the time between them */
+
+    ngx_fed_timers_init(&xmpp->own, fcf->confirm_timeout
+                                    + fcf->reconnect_max,
+                        ngx_xmpp_barrier_timeout, xmpp, fcf->log);
+
     ngx_fed_timers_init(&xmpp->dialback, fcf->dialback_timeout,
                         ngx_xmpp_dialback_timeout, xmpp, fcf->log);
 

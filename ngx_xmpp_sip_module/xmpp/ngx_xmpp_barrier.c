@@ -592,7 +592,8 @@ ngx_xmpp_barrier_remove(ngx_xmpp_item_t *item)
         ngx_fed_zone_set_pending(xmpp->conf, --xmpp->npending);
     }
 
-    ngx_fed_timers_del(&xmpp->confirm, &item->timer);
+    ngx_fed_timers_del((item->ev || item->ping) ? &xmpp->confirm : &xmpp->own,
+                       &item->timer);
 
     if (item->waiting) {
         item->waiting = 0;

@@ -331,7 +331,7 @@ ngx_xmpp_out_own(ngx_xmpp_t *xmpp, ngx_str_t *local, ngx_str_t *remote,
 
     ngx_memcpy(item->stanza.data, stanza->data, stanza->len);
 
-    ngx_fed_timers_add(&xmpp->confirm, &item->timer);
+    ngx_fed_timers_add(&xmpp->own, &item->timer);
     ngx_xmpp_out_wait(route, item);
 }
 

@@ -67,6 +67,7 @@ struct ngx_xmpp_s {
     ngx_uint_t                    nsuspended;
 
     ngx_fed_timers_t              confirm;   /* of items */
+    ngx_fed_timers_t              own;       /* of those without an event */
     ngx_fed_timers_t              dialback;  /* of routes */
 
     ngx_str_t                     hosted;    /* the only domain, or empty */

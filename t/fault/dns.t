@@ -47,8 +47,8 @@ EOF
 	federation => <<'EOF');
         private_addresses on;
         trying_timeout 500ms;
-        confirm_timeout 2s;
-        transaction_timeout 4s;
+        confirm_timeout 5s;
+        transaction_timeout 8s;
 EOF
 
 # both are found by DNS

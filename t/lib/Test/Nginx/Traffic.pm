@@ -568,14 +568,20 @@ sub judge_outputs {
 	my ($self) = @_;
 	my %in;
 
+	# what was lost with a stream goes again
+
+	return if $self->{sm};
+
 	foreach my $way (qw/ sx xs /) {
 		$in{$way} += grep { defined } @{$_->{sent}} foreach @{$self->{$way}};
 	}
 
 	my %most = $self->most(%in);
 
-	foreach my $kind (sort keys %{$self->{outputs}}) {
-		my $n = $self->{outputs}{$kind};
+	# a test may have more than messages
+
+	foreach my $kind (sort keys %most) {
+		my $n = $self->{outputs}{$kind} || 0;
 
 		push @{$self->{problems}}, "$n of $kind, for $in{sx} of SIP and "
 			. "$in{xs} of XMPP" if $n > ($most{$kind} || 0);
@@ -756,6 +762,7 @@ sub next_stream {
 	$self->{xmpp_out} = $next;
 
 	if ($next) {
+		$self->given_up();
 		$self->xmpp_up($next);
 		return;
 	}
