@@ -21,7 +21,7 @@ use Test::Nginx::XMPP;
 
 ###############################################################################
 
-my (@names, %text, %code, $pipe);
+my (@names, %text, %code, $pipe, @children);
 my ($did, $unit) = (0, '');
 
 # Cases in the order of their definition.
@@ -51,6 +51,7 @@ sub run {
 	$pipe = $fh;
 
 	$SIG{TERM} = sub {
+		kill 'KILL', @children;
 		print $pipe "did $did $unit\n";
 		POSIX::_exit(0);
 	};
@@ -494,6 +495,24 @@ add('late', 'messages to a SIP server that never answers', sub {
 	}
 });
 
+add('batch', 'messages that an XMPP server confirms a second later', sub {
+	my ($g) = @_;
+
+	my $pid = fork();
+	die "fork: $!\n" unless defined $pid;
+
+	if ($pid == 0) {
+		my $traffic = bless { delay => 1 }, 'Mischief::Traffic';
+		my $x = server($g, $traffic, 'slow', 8274);
+
+		$traffic->{out} = stream($g, 'slow', 'e.test');
+		Test::Nginx::Peers::loop();
+	}
+
+	push @children, $pid;
+	sip($g, 'e', 'messages', requests('e.test', 'slow.test'), n => 16);
+});
+
 ###############################################################################
 
 # the servers of domains that floods come from or go to: they take all
@@ -509,15 +528,12 @@ sub servers {
 			. port($port), $g->{ca}->ssl($name));
 	}
 
-	my $traffic = bless { replies => [] }, 'Mischief::Traffic';
+	my $traffic = bless {}, 'Mischief::Traffic';
 
 	foreach (['bad', 8271, 'rated.test'], ['h', 8272]) {
 		my ($name, $port, @more) = @$_;
 
-		push @listeners, Mischief::Server->listen('127.0.0.1:'
-			. port($port), domains => ["$name.test", @more],
-			$g->{ca}->ssl($name), sasl_external => 'always',
-			traffic => $traffic);
+		push @listeners, server($g, $traffic, $name, $port, @more);
 	}
 
 	# pings are answered on it
@@ -529,6 +545,14 @@ sub servers {
 	Test::Nginx::Peers::loop();
 }
 
+sub server {
+	my ($g, $traffic, $name, $port, @more) = @_;
+
+	return Mischief::Server->listen('127.0.0.1:' . port($port),
+		domains => ["$name.test", @more], $g->{ca}->ssl($name),
+		sasl_external => 'always', traffic => $traffic);
+}
+
 ###############################################################################
 
 package Mischief::Traffic;
@@ -536,7 +560,16 @@ package Mischief::Traffic;
 use warnings;
 use strict;
 
-sub xmpp_reply { $_[0]{out}->send($_[1]); }
+sub xmpp_reply {
+	my ($self, $xml) = @_;
+
+	return $self->{out}->send($xml) unless $self->{delay};
+
+	Test::Nginx::Peers::after($self->{delay}, sub {
+		$self->{out}->send($xml);
+	});
+}
+
 sub fill { }
 sub ended { }
 
