@@ -478,6 +478,7 @@ static ngx_command_t  ngx_xmpp_sip_commands[] = {
     ngx_xmpp_sip_msec("subscription_min", subscription_min),
     ngx_xmpp_sip_msec("subscription_max", subscription_max),
     ngx_xmpp_sip_msec("notify_interval", notify_interval),
+    ngx_xmpp_sip_msec("presence_interval", presence_interval),
     ngx_xmpp_sip_msec("notify_timeout", notify_timeout),
     ngx_xmpp_sip_msec("poll_wait", poll_wait),
     ngx_xmpp_sip_msec("presence_idle", presence_idle),
@@ -716,8 +717,8 @@ ngx_xmpp_sip_merge_xmpp(ngx_conf_t *cf, ngx_xmpp_sip_srv_conf_t *conf)
 
 
 /*
- * A session of TLS that is resumed has the judgement of the certificate with it:
- * it must be one of this federation, and of the same trust.
+ * A session of TLS that is resumed brings the judgement of the certificate: it
+ * must be one of this federation, and of the same trust.
  */
 
 static ngx_int_t
@@ -1125,6 +1126,7 @@ ngx_xmpp_sip_create_federation(ngx_conf_t *cf, ngx_str_t *name)
     fcf->subscription_min = NGX_CONF_UNSET_MSEC;
     fcf->subscription_max = NGX_CONF_UNSET_MSEC;
     fcf->notify_interval = NGX_CONF_UNSET_MSEC;
+    fcf->presence_interval = NGX_CONF_UNSET_MSEC;
     fcf->notify_timeout = NGX_CONF_UNSET_MSEC;
     fcf->poll_wait = NGX_CONF_UNSET_MSEC;
     fcf->presence_idle = NGX_CONF_UNSET_MSEC;
@@ -1377,6 +1379,7 @@ ngx_xmpp_sip_init_presence(ngx_fed_conf_t *fcf)
     ngx_conf_init_msec_value(fcf->subscription_max,
                              ngx_max(86400000, fcf->subscription_expires));
     ngx_conf_init_msec_value(fcf->notify_interval, 5000);
+    ngx_conf_init_msec_value(fcf->presence_interval, 1000);
     ngx_conf_init_msec_value(fcf->notify_timeout, 32000);
     ngx_conf_init_msec_value(fcf->poll_wait, 1000);
     ngx_conf_init_msec_value(fcf->presence_idle, 21600000);

@@ -44,8 +44,9 @@ my $certs = "ssl_certificate $d/gw.crt; ssl_certificate_key $d/gw.key;";
 # directives of presence that take a time
 
 my @times = qw/subscription_expires subscription_min subscription_max
-	notify_interval notify_timeout poll_wait presence_idle subscribe_interval
-	denial_time contact_expires resubscribe_delay invite_timeout session_timeout/;
+	notify_interval presence_interval notify_timeout poll_wait presence_idle
+	subscribe_interval denial_time contact_expires resubscribe_delay
+	invite_timeout session_timeout/;
 
 my $expires = qr/"subscription_expires" of federation "f" in \S+:\d+ must be/;
 my $same = qr/the same path name "\S+\/a" used in \S+:\d+ and in/;

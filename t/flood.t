@@ -18,6 +18,7 @@ use lib 'lib';
 use Test::Nginx qw/ :DEFAULT port /;
 use Test::Nginx::Gateway;
 use Test::Nginx::Host;
+use Test::Nginx::Presence;
 
 use Time::HiRes ();
 
@@ -27,7 +28,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(37);
+	->has_daemon('openssl')->plan(63);
 
 my $d = $t->testdir();
 
@@ -70,6 +71,10 @@ EOF
         log_interval 1h;
         domain_queue 2000;
         preauth_connections 5;
+        chatstates on;
+        receipts on;
+        notify_interval 300ms;
+        presence_interval 300ms;
 EOF
 
 $g->{ca}->issue('many', cn => 'many.test', dns => 'many.test');
@@ -168,6 +173,132 @@ $many->send(join '', map { $g->message("man$_", id => "man$_",
 is($n{man}{ok}, 1500, 'many users');
 cmp_ok($free - counters(), '<=', 1024 * 64 + 8 * 4096, 'many users - memory');
 
+# chat states: what is over the rate is dropped, and nobody is told; messages
+# are counted apart
+
+my $composing = 'application/im-iscomposing+xml';
+my $chat = 'http://jabber.org/protocol/chatstates';
+
+$start = Time::HiRes::time();
+
+$xmpp->send(join '', (map { state_xml('typist', "t$_") } 1 .. 50),
+	(map { state_xml('other', "o$_") } 1 .. 5),
+	$g->message('typ1', id => 'typ1', from => 'typist@x.test/r'));
+
+%n = x2s('typ', undef, 1);
+is($n{typ}{ok}, 1, 'chat states from XMPP - a message');
+
+Test::Nginx::Peers::wait_until(sub { composing('other') == 5 });
+is(composing('other'), 5, 'chat states from XMPP - of another user');
+cmp_ok(composing('typist'), '>=', 5, 'chat states from XMPP - what he may');
+cmp_ok(composing('typist'), '<=', 6 + 5 * (Time::HiRes::time() - $start),
+	'chat states from XMPP - no more');
+is((grep { ($_->attr('id') || '') =~ /^cs/ } $x->seen()), 0,
+	'chat states from XMPP - no errors');
+
+$start = Time::HiRes::time();
+
+my @states = map { $conns[0]->request('MESSAGE', "sip:t$_\@x.test",
+	from => 'sip:typist@s.test', content_type => $composing,
+	body => '<isComposing xmlns="urn:ietf:params:xml:ns:im-iscomposing">'
+	. '<state>active</state></isComposing>') } 1 .. 50;
+
+is((grep { $conns[0]->response_to($_)->code() != 200 } @states), 0,
+	'chat states from SIP - answered');
+is($conns[0]->transact('MESSAGE', 'sip:t0@x.test', from => 'sip:typist@s.test',
+	body => 'text')->code(), 202, 'chat states from SIP - a message');
+
+my $typing = grep { $_->name() eq 'message'
+	&& $_->attr('from') =~ /^typist\@s\.test/
+	&& $_->child('composing') } $x->seen();
+
+cmp_ok($typing, '>=', 5, 'chat states from SIP - what he may');
+cmp_ok($typing, '<=', 6 + 5 * (Time::HiRes::time() - $start),
+	'chat states from SIP - no more');
+
+# receipts are counted with them
+
+$xmpp->send((join '', map { "<message from='reader\@x.test/r' "
+	. "to='rr$_\@s.test' id='rc$_'><received xmlns='urn:xmpp:receipts' "
+	. "id='none'/></message>" } 1 .. 50)
+	. $g->message('rcp1', id => 'rcp1', from => 'reader@x.test/r'));
+
+%n = x2s('rcp', undef, 1);
+is($n{rcp}{ok}, 1, 'receipts - a message');
+is((grep { ($_->attr('id') || '') =~ /^rc\d/ } $x->seen()), 0,
+	'receipts - no errors');
+cmp_ok(scalar(grep { /^receipt x2s reader\@x\.test .* rate$/ } $g->log()),
+	'>=', 30, 'receipts - no more');
+
+# presence that changes fast: nothing is refused, the last one counts
+
+my $hub = Test::Nginx::Presence->new($g);
+my $p = $hub->presentity('p@s.test', answer => 200);
+
+presence('w@x.test', 'p@s.test', 'subscribe');
+
+my $dialog = $p->subscription();
+
+is($dialog->notified('active', [open_tuple('a', 'n0')])->code(), 200,
+	'presence from SIP');
+is($hub->told('w@x.test'), 'subscribed p@s.test', 'presence from SIP - grant');
+is($x->presence(undef, to => 'w@x.test')->text('status'), 'n0',
+	'presence from SIP - the first');
+
+$start = Time::HiRes::time();
+
+is((grep { $dialog->notified('active', [open_tuple('a', "n$_"),
+	open_tuple('b', 'b')])->code() != 200 } 1 .. 20), 0,
+	'presence from SIP - fast');
+
+ok(Test::Nginx::Peers::wait_until(sub { grep { $_ eq 'n20' } statuses('a') }),
+	'presence from SIP - the last one');
+is((statuses('a'))[-1], 'n20', 'presence from SIP - in the end');
+cmp_ok(scalar(statuses('a')), '<=', 3 + (Time::HiRes::time() - $start) / 0.3,
+	'presence from SIP - no more');
+is(scalar(statuses('b')), 1, 'presence from SIP - what did not change');
+
+# the end of what was told, too
+
+$start = Time::HiRes::time();
+
+$dialog->notified('active', [open_tuple('a', 'n21'), open_tuple('b', 'b')]);
+$dialog->notified('active', [open_tuple('a', 'n22')]);
+$dialog->notified('active', [open_tuple('c', 'c')]);
+$dialog->notified('active', [open_tuple('a', 'n23')]);
+
+ok(Test::Nginx::Peers::wait_until(sub { (statuses('a'))[-1] eq 'n23' }),
+	'presence from SIP - back');
+is($x->presence(undef, to => 'w@x.test', from => 'p@s.test/b',
+	type => 'unavailable') ? 1 : 0, 1, 'presence from SIP - gone');
+
+# the same, told at once, when there is nothing more to be seen
+
+$dialog->notified('active', [open_tuple('a', 'n24')]);
+presence('w@x.test', 'p@s.test', 'unsubscribe');
+my $end = $dialog->next();
+$dialog->notified('terminated;reason=timeout');
+is($x->presence(undef, to => 'w@x.test', from => 'p@s.test/a',
+	type => 'unavailable') ? 1 : 0, 1, 'presence from SIP - the end');
+
+# the other way NOTIFYs have their interval: PN, RFC 3856, 6.10
+
+my $w = $hub->watcher('v@x.test', from => 'sip:q@s.test');
+
+$w->subscribe();
+presence('v@x.test', 'q@s.test', 'subscribed');
+
+$start = Time::HiRes::time();
+
+presence('v@x.test/a', 'q@s.test', undef, status => "n$_") for 1 .. 50;
+
+ok(Test::Nginx::Peers::wait_until(sub { grep { $_->body() =~ />n50</ }
+	$w->notifies() }), 'presence from XMPP - the last');
+cmp_ok(scalar($w->notifies()), '<=', 5 + (Time::HiRes::time() - $start) / 0.3,
+	'presence from XMPP - no more');
+
+is($hub->wrong(), '', 'dialogs are as they should be');
+
 # what policy refuses
 
 is(scalar(grep { $_->code() == 403 } map { my $c = $_; map { $c->transact(
@@ -243,10 +374,11 @@ Test::Nginx::Peers::stop($t);
 
 my @access = $g->log();
 
-for (['rate', 'x.test', 'over a rate', qr/events of "\S+\@x\.test" are refused: /
-		. qr/too many events from this (user|domain), see "rate=" /
+for (['rate', 'x.test', 'over a rate',
+		qr/events of "\S+\@x\.test" are refused: too many /
+		. qr/events from this (user|domain), see "rate=" /
 		. qr/and "user_rate=" in \S+:\d+/],
-	['rate', 's.test', 'over a rate', qr/events of "bad\@s\.test" are refused/],
+	['rate', 's.test', 'over a rate', qr/events of "\S+\@s\.test" are refused/],
 	['refused', 's.test', 'that policy refuses', qr/event from a user of /
 		. qr/"s\.test" to one of "x\.test" is refused: not permitted/])
 {
@@ -259,7 +391,7 @@ for (['rate', 'x.test', 'over a rate', qr/events of "\S+\@x\.test" are refused: 
 
 	$n += /(\d+) more/ ? $1 : 0 for @more;
 
-	my $all = grep { /^message \S+ \S+\@\Q$domain\E .* \Q$reason\E$/ }
+	my $all = grep { /^\S+ \S+ \S+\@\Q$domain\E .* \Q$reason\E$/ }
 		@access;
 
 	cmp_ok(@first + @more, '<=', 2 * $workers, "$what of $domain - lines");
@@ -271,8 +403,9 @@ my @preauth = Test::Nginx::Host::logged($t, qr/\[warn\].*connections that /
 cmp_ok(scalar @preauth, '>=', 1, 'unauthenticated - log');
 cmp_ok(scalar @preauth, '<=', 2 * $workers, 'unauthenticated - lines');
 
-is((grep { !/federation: "?short/ } split /\n/, Test::Nginx::Host::errors($t)),
-	0, 'no errors');
+is(join("\n", grep { !/federation: "?short/ }
+	split /\n/, Test::Nginx::Host::errors($t)),
+	'', 'no errors');
 
 ###############################################################################
 
@@ -315,6 +448,44 @@ sub flood {
 	});
 
 	return @c;
+}
+
+# a chat state of a user of XMPP, and how many of his the SIP side got
+
+sub state_xml {
+	my ($u, $r) = @_;
+
+	return "<message from='$u\@x.test/r' to='$r\@s.test' type='chat' "
+		. "id='cs$r'><composing xmlns='$chat'/></message>";
+}
+
+sub composing {
+	my ($u) = @_;
+
+	return scalar grep { $_->method() eq 'MESSAGE'
+		&& ($_->header('Content-Type') || '') eq $composing
+		&& $_->address('From') =~ /^sip:$u\@/ } $s->seen();
+}
+
+# presence: sends one, a tuple that is open, what the XMPP user was told
+
+sub presence {
+	my ($from, $to, $type, %a) = @_;
+
+	$xmpp->send(Test::Nginx::XMPP::presence_xml(from => $from, to => $to,
+		type => $type, %a));
+}
+
+sub open_tuple {
+	my ($id, $note) = @_;
+	return { id => "ID-$id", basic => 'open', note => $note };
+}
+
+sub statuses {
+	my ($resource) = @_;
+
+	return map { $_->text('status') || '' } $x->presences(to => 'w@x.test',
+		from => "p\@s.test/$resource", type => 'available');
 }
 
 sub counters {

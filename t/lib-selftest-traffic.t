@@ -25,7 +25,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(6);
+	->has_daemon('openssl')->plan(7);
 
 my $g = Test::Nginx::Gateway->new($t);
 $t->run();
@@ -60,6 +60,14 @@ is(wrong(on_sip => at(7, sub {
 	return 1;
 })), 'xs-3-7: failed with item-not-found, but arrived',
 	'refused, but delivered');
+
+# more than was sent
+
+is(wrong(on_xmpp => at(7, sub {
+	my ($tr) = @_;
+	$tr->{outputs}{message} += 200;
+	return 0;
+})), '400 of message, for 200 of SIP and 200 of XMPP', 'amplified');
 
 # out of order
 

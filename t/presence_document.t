@@ -577,9 +577,14 @@ case('PN-33, PN-34: many tuples', sub {
 	is(line(stanza($u)), "available $r/t$_", "in order, $_") for 1 .. 3;
 	$d->notified('active', [map { { id => "ID-t$_", basic => 'open' } }
 		1 .. 100]);
+	my %seen;
+	Test::Nginx::Peers::wait_until(sub {
+		%seen = map { $_->attr('from') => 1 }
+			$x->presences(to => $u, type => 'available');
+		return keys %seen >= 16;
+	});
 	$hub->settle($d->conn());
-	Test::Nginx::Peers::idle(0.1);
-	my %seen = map { $_->attr('from') => 1 }
+	%seen = map { $_->attr('from') => 1 }
 		$x->presences(to => $u, type => 'available');
 	is(keys %seen, 16, 'the first 16');
 	ok($seen{"$r/t16"}, 'the sixteenth');

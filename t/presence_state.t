@@ -27,7 +27,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(43);
+	->has_daemon('openssl')->plan(49);
 my $d = $t->testdir();
 
 my $g = Test::Nginx::Gateway->new($t, zone => '4m', federation => <<"EOF");
@@ -35,6 +35,7 @@ my $g = Test::Nginx::Gateway->new($t, zone => '4m', federation => <<"EOF");
         subscription_expires 1h;
         refresh_rate 1000r/s;
         notify_interval 50ms;
+        presence_interval 1h;
 EOF
 
 $g->start();
@@ -74,6 +75,21 @@ ask('u4@x.test', 'r4@s.test', 'unsubscribed');
 is($denied->notify(undef, 'terminated')->line(), 'terminated rejected',
 	'refused');
 
+# what is held back: a resource that is gone
+
+my @ab = map { { id => "ID-$_", basic => 'open' } } qw/ a b /;
+
+my $fast = $hub->presentity('r5@s.test', answer => 200, notify => 'active',
+	document => [$ab[0]]);
+ask('u5@x.test', 'r5@s.test', 'subscribe');
+my $held = $fast->subscription();
+is($hub->told('u5@x.test'), 'subscribed r5@s.test', 'grant');
+is($hub->told('u5@x.test'), 'available r5@s.test/a', 'presence');
+$held->notified('active', \@ab);
+is($hub->told('u5@x.test'), 'available r5@s.test/b', 'presence, next');
+is($held->notified('active', [$ab[0]])->code(), 200, 'and the next');
+ok($hub->quiet(to => 'u5@x.test'), 'it is held back');
+
 saved();
 
 # stopped, and started again
@@ -81,6 +97,8 @@ saved();
 Test::Nginx::Peers::stop($t);
 ok(-s "$d/state/state", 'state');
 start();
+is($hub->told('u5@x.test'), 'unavailable r5@s.test/b',
+	'what was held back is told');
 restored('stopped');
 
 # killed
@@ -142,7 +160,7 @@ $hub->forgive();
 
 # sessions end ahead of nginx
 
-undef $_ for $w, $p, $dialog, $pending, $denied, $hub, $xmpp, $x, $s, $g, $t;
+undef $_ for $w, $p, $dialog, $fast, $held, $pending, $denied, $hub, $xmpp, $x, $s, $g, $t;
 
 ###############################################################################
 

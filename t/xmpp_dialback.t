@@ -24,7 +24,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(61);
+	->has_daemon('openssl')->plan(67);
 
 my $secret = 's3cr3tf0rd14lb4ck';
 
@@ -47,6 +47,7 @@ my $g = Test::Nginx::Gateway->new($t, xmpp => 'auth=dialback',
         dialback_secret s3cr3tf0rd14lb4ck;
         private_addresses on;
         stream_domains 5;
+        preauth_connections 4;
         dialback_timeout 1s;
         confirm_timeout 3s;
 EOF
@@ -253,6 +254,44 @@ is(code(), 202, 'valid again');
 
 undef $c;
 undef $sip;
+
+# strangers do not have the gateway connect to any number of others: of five
+# keys on a stream four are verified at once
+
+drop();
+$x->set(at => { verify => 'stall' });
+my $n = $x->verified();
+$c = stream();
+$c->send_result("w$_.wild.test", 's.test', 'key') for 1 .. 5;
+my $e = $c->expect('result', 'jabber:server:dialback');
+is($e && $e->attr('from') . $e->attr('to') . ' ' . $e->condition(),
+	's.testw5.wild.test resource-constraint', 'too many keys at once');
+Test::Nginx::Peers::wait_until(sub { $x->verified() >= $n + 4 });
+is(scalar($x->verified()), $n + 4, 'the others are verified');
+like($t->read_file('error.log'),
+	qr/dialback from "w5.wild.test" refused: 4 keys are being verified/,
+	'too many keys - log');
+
+drop();
+$c->expect('result', 'jabber:server:dialback') for 1 .. 4;
+$x->set(at => undef);
+$c = stream();
+is($c->dialback('w6.wild.test', 's.test'), 'valid', 'and then others');
+is($c->dialback('w7.wild.test', 's.test'), 'valid', 'one after another');
+$c->close();
+
+# nor for somebody who is gone
+
+$x->set(at => { verify => 'stall' });
+$n = $x->verified();
+$c = stream();
+$c->send_result("w$_.wild.test", 's.test', 'key') for 1 .. 4;
+Test::Nginx::Peers::wait_until(sub { $x->verified() >= $n + 4 });
+$c->close();
+ok(Test::Nginx::Peers::wait_until(sub {
+	return !grep { $_ && !$_->closed() } ($x->conns())[-4 .. -1];
+}), 'who is gone needs no verification');
+$x->set(at => undef);
 
 Test::Nginx::Peers::stop($t);
 

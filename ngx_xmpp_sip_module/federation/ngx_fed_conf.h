@@ -179,6 +179,7 @@ struct ngx_fed_conf_s {
     ngx_msec_t                    subscription_min;
     ngx_msec_t                    subscription_max;
     ngx_msec_t                    notify_interval;     /* RFC 3856, 6.10 */
+    ngx_msec_t                    presence_interval;   /* the other way */
     ngx_msec_t                    notify_timeout;      /* Timer N */
     ngx_msec_t                    poll_wait;
     ngx_msec_t                    presence_idle;

@@ -23,7 +23,8 @@ static ngx_int_t ngx_fed_event_keep(ngx_fed_event_t *ev);
 static void ngx_fed_event_native(ngx_fed_event_t *ev);
 static ngx_fed_outcome_e ngx_fed_event_policy(ngx_fed_event_t *ev,
     const char **text);
-static ngx_uint_t ngx_fed_event_counted(ngx_fed_event_t *ev);
+static ngx_fed_outcome_e ngx_fed_event_rate(ngx_fed_event_t *ev,
+    const char **text);
 static ngx_uint_t ngx_fed_event_ends(ngx_fed_event_t *ev);
 static ngx_int_t ngx_fed_event_permitted(ngx_fed_event_t *ev);
 static ngx_int_t ngx_fed_event_session(ngx_fed_event_t *ev);
@@ -257,22 +258,10 @@ ngx_fed_event_policy(ngx_fed_event_t *ev, const char **text)
         return result;
     }
 
-    rc = ngx_fed_event_counted(ev)
-         ? ngx_fed_rate_admit(fcf, ev->from_domain, &ev->from) : NGX_OK;
+    result = ngx_fed_event_rate(ev, text);
 
-    if (rc == NGX_DECLINED) {
-        *text = "too many events from this user";
-        return NGX_FED_RATE;
-    }
-
-    if (rc == NGX_BUSY) {
-        *text = "too many events from this domain";
-        return NGX_FED_RATE;
-    }
-
-    if (rc != NGX_OK) {
-        *text = "federation zone is full";
-        return NGX_FED_INTERNAL;
+    if (result != NGX_FED_ACCEPTED) {
+        return result;
     }
 
     if (fcf->permit && !ngx_fed_event_ends(ev)) {
@@ -397,17 +386,54 @@ ngx_fed_event_native(ngx_fed_event_t *ev)
 
 
 /*
- * Tells whether an event counts against rate= and user_rate=.  A presence, or
- * an answer, that is lost is one that is wrong from then on.
+ * Counts an event against rate= and user_rate=.  Of messages, and of what asks
+ * for presence, the sender is told; chat states and receipts, which nobody
+ * waits for, are counted apart, so that messages have their rate.  A presence,
+ * or an answer, that is lost is one that is wrong from then on: of these the
+ * last one counts, see notify_interval and presence_interval.
  */
 
-static ngx_uint_t
-ngx_fed_event_counted(ngx_fed_event_t *ev)
+static ngx_fed_outcome_e
+ngx_fed_event_rate(ngx_fed_event_t *ev, const char **text)
 {
-    return ev->kind == NGX_FED_MESSAGE
-           || ev->kind == NGX_FED_SESSION
-           || ev->presence == NGX_FED_SUBSCRIBE
-           || ev->presence == NGX_FED_PROBE;
+    ngx_int_t       rc;
+    ngx_uint_t      status;
+    ngx_fed_rate_e  what;
+
+    status = (ev->kind == NGX_FED_COMPOSING || ev->kind == NGX_FED_RECEIPT);
+
+    if (!status
+        && ev->kind != NGX_FED_MESSAGE
+        && ev->kind != NGX_FED_SESSION
+        && ev->presence != NGX_FED_SUBSCRIBE
+        && ev->presence != NGX_FED_PROBE)
+    {
+        return NGX_FED_ACCEPTED;
+    }
+
+    what = status ? NGX_FED_RATE_STATUS : NGX_FED_RATE_EVENTS;
+
+    rc = ngx_fed_rate_admit(ev->conf, ev->from_domain, &ev->from, what);
+
+    switch (rc) {
+
+    case NGX_OK:
+        return NGX_FED_ACCEPTED;
+
+    case NGX_DECLINED:
+        *text = status ? "too many chat states or receipts from this user"
+                       : "too many events from this user";
+        return NGX_FED_RATE;
+
+    case NGX_BUSY:
+        *text = status ? "too many chat states or receipts from this domain"
+                       : "too many events from this domain";
+        return NGX_FED_RATE;
+
+    default: /* NGX_ERROR */
+        *text = "federation zone is full";
+        return NGX_FED_INTERNAL;
+    }
 }
 
 

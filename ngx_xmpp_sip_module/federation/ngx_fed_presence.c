@@ -13,6 +13,7 @@
 
 #define NGX_FED_PACKED_AVAILABLE  0x01
 #define NGX_FED_PACKED_PRIORITY   0x02
+#define NGX_FED_PACKED_UNTOLD     0x04
 #define NGX_FED_PACKED_SHOW       4          /* bits to shift by */
 
 /* flags, priority, stamp, length of the name, number of statuses */
@@ -178,6 +179,10 @@ ngx_fed_presence_pack(u_char *dst, ngx_fed_presence_t *presence)
             flags |= NGX_FED_PACKED_PRIORITY;
         }
 
+        if (r->untold) {
+            flags |= NGX_FED_PACKED_UNTOLD;
+        }
+
         *p++ = flags;
         *p++ = (u_char) r->priority;
 
@@ -274,6 +279,7 @@ ngx_fed_presence_unpack_resource(u_char *p, u_char *last,
     flags = *p++;
 
     r->available = flags & NGX_FED_PACKED_AVAILABLE;
+    r->untold = (flags & NGX_FED_PACKED_UNTOLD) != 0;
     r->show = flags >> NGX_FED_PACKED_SHOW;
     r->priority = (flags & NGX_FED_PACKED_PRIORITY) ? (signed char) *p
                                                     : NGX_FED_NO_PRIORITY;

@@ -47,6 +47,7 @@ typedef struct {
     ngx_fed_status_t              statuses[NGX_FED_STATUSES];
 
     unsigned                      available:1;
+    unsigned                      untold:1;  /* what it says is held back */
 } ngx_fed_resource_t;
 
 

@@ -11,20 +11,21 @@
 
 
 #define NGX_FED_RATE_IDLE  60000                 /* ms */
+#define NGX_FED_RATE_LATE  60000                 /* ms, of another worker */
 
 
 /*
- * A leaky bucket: of a domain, by its name, or of a user, by a keyed hash and
- * without one.  The latter takes 64 octets.
+ * Leaky buckets: of a domain, by its name, or of a user, by a keyed hash and
+ * without one.  The latter take 64 octets.
  */
 
 typedef struct {
     u_char                        color;
     u_char                        len;
     u_char                        unused[2];
-    uint32_t                      excess;        /* 1000 * events */
+    uint32_t                      last;          /* ms */
     ngx_queue_t                   queue;
-    ngx_msec_t                    last;
+    uint32_t                      excess[NGX_FED_RATES];   /* 1000 * events */
     u_char                        name[1];
 } ngx_fed_rate_t;
 
@@ -37,9 +38,7 @@ static ngx_fed_rate_t *ngx_fed_rate_find(ngx_fed_rates_t *rates,
     ngx_rbtree_key_t key, ngx_str_t *name);
 static ngx_fed_rate_t *ngx_fed_rate_add(ngx_fed_conf_t *fcf,
     ngx_rbtree_key_t key, ngx_str_t *name);
-static ngx_uint_t ngx_fed_rate_next(ngx_fed_rate_t *rate, ngx_uint_t n);
-static void ngx_fed_rate_done(ngx_fed_rate_t *rate, ngx_queue_t *queue,
-    ngx_uint_t excess, ngx_uint_t taken);
+static void ngx_fed_rate_leak(ngx_fed_rate_t *rate, ngx_uint_t n);
 static void ngx_fed_rate_forget(ngx_fed_conf_t *fcf, ngx_fed_rate_t *rate);
 
 
@@ -67,10 +66,9 @@ ngx_fed_rates_init(ngx_fed_rates_t *rates, ngx_uint_t max_users)
 
 ngx_int_t
 ngx_fed_rate_admit(ngx_fed_conf_t *fcf, ngx_fed_domain_t *domain,
-    ngx_fed_address_t *from)
+    ngx_fed_address_t *from, ngx_fed_rate_e what)
 {
     ngx_int_t         rc;
-    ngx_uint_t        user_excess, excess;
     ngx_fed_rate_t   *user, *rate;
     ngx_fed_rates_t  *rates;
 
@@ -80,8 +78,6 @@ ngx_fed_rate_admit(ngx_fed_conf_t *fcf, ngx_fed_domain_t *domain,
 
     user = NULL;
     rate = NULL;
-    user_excess = 0;
-    excess = 0;
     rc = NGX_OK;
 
     ngx_fed_zone_lock(fcf);
@@ -95,9 +91,9 @@ ngx_fed_rate_admit(ngx_fed_conf_t *fcf, ngx_fed_domain_t *domain,
         user = ngx_fed_rate_user(fcf, from);
 
         if (user) {
-            user_excess = ngx_fed_rate_next(user, domain->user_rate);
+            ngx_fed_rate_leak(user, domain->user_rate);
 
-            if (user_excess > domain->user_burst) {
+            if (user->excess[what] + 1000 > domain->user_burst) {
                 rc = NGX_DECLINED;
             }
         }
@@ -110,22 +106,24 @@ ngx_fed_rate_admit(ngx_fed_conf_t *fcf, ngx_fed_domain_t *domain,
             rc = NGX_ERROR;
 
         } else {
-            excess = ngx_fed_rate_next(rate, domain->rate);
+            ngx_fed_rate_leak(rate, domain->rate);
 
             /* a second's worth may come at once */
 
-            if (excess > domain->rate) {
+            if (rate->excess[what] + 1000 > domain->rate) {
                 rc = NGX_BUSY;
             }
         }
     }
 
     if (user) {
-        ngx_fed_rate_done(user, &rates->users, user_excess, rc == NGX_OK);
+        user->excess[what] += (rc == NGX_OK) ? 1000 : 0;
+        ngx_queue_insert_head(&rates->users, &user->queue);
     }
 
     if (rate) {
-        ngx_fed_rate_done(rate, &rates->domains, excess, rc == NGX_OK);
+        rate->excess[what] += (rc == NGX_OK) ? 1000 : 0;
+        ngx_queue_insert_head(&rates->domains, &rate->queue);
     }
 
     ngx_fed_zone_unlock(fcf);
@@ -182,8 +180,7 @@ ngx_fed_rate_user(ngx_fed_conf_t *fcf, ngx_fed_address_t *from)
         old = ngx_queue_data(q, ngx_fed_rate_t, queue);
 
         if (rates->nusers < rates->max_users
-            && (ngx_msec_int_t) (ngx_current_msec - old->last)
-               < NGX_FED_RATE_IDLE)
+            && (uint32_t) ngx_current_msec - old->last < NGX_FED_RATE_IDLE)
         {
             break;
         }
@@ -196,8 +193,8 @@ ngx_fed_rate_user(ngx_fed_conf_t *fcf, ngx_fed_address_t *from)
 
 
 /*
- * What is found, or added, is in no queue, so that it does not make room for
- * something else, until ngx_fed_rate_done().
+ * What is found, or added, is in no queue yet, so that it does not make room
+ * for something else.
  */
 
 static ngx_fed_rate_t *
@@ -256,8 +253,8 @@ ngx_fed_rate_add(ngx_fed_conf_t *fcf, ngx_rbtree_key_t key, ngx_str_t *name)
     rate = (ngx_fed_rate_t *) &node->color;
 
     rate->len = (u_char) name->len;
-    rate->excess = 0;
-    rate->last = ngx_current_msec;
+    rate->last = (uint32_t) ngx_current_msec;
+    ngx_memzero(rate->excess, sizeof(rate->excess));
 
     if (name->len) {
         ngx_memcpy(rate->name, name->data, name->len);
@@ -272,33 +269,36 @@ ngx_fed_rate_add(ngx_fed_conf_t *fcf, ngx_rbtree_key_t key, ngx_str_t *name)
 }
 
 
-/* Returns what one more event would make of the excess. */
-
-static ngx_uint_t
-ngx_fed_rate_next(ngx_fed_rate_t *rate, ngx_uint_t n)
-{
-    ngx_int_t       excess;
-    ngx_msec_int_t  ms;
-
-    ms = (ngx_msec_int_t) (ngx_current_msec - rate->last);
-    ms = ngx_max(ms, 0);
-
-    excess = (ngx_int_t) rate->excess - (ngx_int_t) (n * ms / 1000);
-
-    return (ngx_uint_t) ngx_max(excess, 0) + 1000;
-}
-
+/* What came since the bucket was looked at last has run out of it. */
 
 static void
-ngx_fed_rate_done(ngx_fed_rate_t *rate, ngx_queue_t *queue, ngx_uint_t excess,
-    ngx_uint_t taken)
+ngx_fed_rate_leak(ngx_fed_rate_t *rate, ngx_uint_t n)
 {
-    ngx_queue_insert_head(queue, &rate->queue);
+    int32_t     ms;
+    uint32_t    now;
+    uint64_t    out;
+    ngx_uint_t  i;
 
-    if (taken) {
-        rate->excess = (uint32_t) excess;
-        rate->last = ngx_current_msec;
+    now = (uint32_t) ngx_current_msec;
+    ms = (int32_t) (now - rate->last);
+
+    if (ms < -NGX_FED_RATE_LATE) {
+
+        /* it is long ago */
+
+        ngx_memzero(rate->excess, sizeof(rate->excess));
+
+    } else if (ms <= 0) {
+        return;
     }
+
+    out = (uint64_t) n * ms / 1000;
+
+    for (i = 0; i < NGX_FED_RATES; i++) {
+        rate->excess[i] -= (uint32_t) ngx_min(out, rate->excess[i]);
+    }
+
+    rate->last = now;
 }
 
 
@@ -332,7 +332,7 @@ ngx_fed_rates_evict(ngx_fed_conf_t *fcf)
         rate = ngx_queue_data(q, ngx_fed_rate_t, queue);
 
         if (oldest == NULL
-            || (ngx_msec_int_t) (rate->last - oldest->last) < 0)
+            || (int32_t) (rate->last - oldest->last) < 0)
         {
             oldest = rate;
         }

@@ -49,6 +49,12 @@ static ngx_uint_t ngx_fed_roster_close(ngx_fed_presence_t *presence,
     ngx_fed_resource_t *resource);
 static void ngx_fed_roster_snapshot(ngx_fed_watch_t *watch,
     ngx_fed_snapshot_t *snapshot);
+static void ngx_fed_roster_told(ngx_fed_watch_t *watch,
+    ngx_fed_snapshot_t *snapshot);
+static ngx_uint_t ngx_fed_roster_hold(ngx_fed_conf_t *fcf,
+    ngx_fed_watch_t *watch, ngx_fed_presence_t *presence,
+    ngx_fed_presence_t *told);
+static void ngx_fed_roster_release(ngx_fed_conf_t *fcf, ngx_fed_key_t *id);
 static void ngx_fed_roster_gone(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair,
     ngx_fed_presence_t *presence);
 static void ngx_fed_roster_forget(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch);
@@ -176,7 +182,7 @@ ngx_fed_roster_subscribe(ngx_fed_event_t *ev, ngx_fed_pair_t *pair)
         /* an answer to an unsubscribe would be taken for one to this */
 
         if (watch->state != NGX_FED_WATCH_PENDING) {
-            ngx_fed_roster_snapshot(watch, &snapshot);
+            ngx_fed_roster_told(watch, &snapshot);
             ngx_fed_roster_forget(fcf, watch);
         }
 
@@ -675,8 +681,30 @@ ngx_fed_roster_snapshot(ngx_fed_watch_t *watch, ngx_fed_snapshot_t *snapshot)
 
 
 /*
+ * Copies what the watcher was told, at most: of a resource of which something
+ * is held back nobody knows whether he has heard of it.
+ */
+
+static void
+ngx_fed_roster_told(ngx_fed_watch_t *watch, ngx_fed_snapshot_t *snapshot)
+{
+    ngx_uint_t           i;
+    ngx_fed_resource_t  *r;
+
+    ngx_fed_roster_snapshot(watch, snapshot);
+
+    for (i = 0; i < snapshot->presence.n; i++) {
+        r = &snapshot->presence.resources[i];
+        r->available |= r->untold;
+    }
+}
+
+
+/*
  * The SIP side says that an XMPP user may see a SIP user, and with presence
  * what there is to see, else that it has not changed (RFC 8048, 5.2.1, 6.3).
+ * What follows a change within presence_interval is kept, and the last of it
+ * is told when that is over.
  */
 
 void
@@ -712,7 +740,7 @@ ngx_fed_roster_notified(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair,
     watch->told = 1;
     watch->failures = 0;
 
-    ngx_fed_roster_snapshot(watch, &old);
+    ngx_fed_roster_told(watch, &old);
 
     if (presence) {
 
@@ -723,13 +751,25 @@ ngx_fed_roster_notified(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair,
 
             if (was && ngx_fed_resource_equal(r, was)) {
                 r->stamp = was->stamp;
+                r->untold = was->untold;
 
             } else {
                 r->stamp = ngx_time();
-                mask |= (ngx_uint_t) 1 << i;
+                r->untold = 1;
             }
         }
 
+        if (told && ngx_fed_roster_hold(fcf, watch, presence, &old.presence)) {
+            ngx_fed_zone_unlock(fcf);
+            return;
+        }
+
+        for (i = 0; i < presence->n; i++) {
+            mask |= (ngx_uint_t) presence->resources[i].untold << i;
+            presence->resources[i].untold = 0;
+        }
+
+        watch->held = 0;
         watch->known = (ngx_fed_watch_set_presence(fcf, watch, presence)
                         == NGX_OK);
 
@@ -770,6 +810,118 @@ ngx_fed_roster_notified(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair,
     }
 
     ngx_fed_roster_gone(fcf, pair, &old.presence);
+}
+
+
+/*
+ * Tells whether what is untold of a presence is to be held back, and keeps it
+ * then, together with the end of what the watcher was told and is not there any
+ * more.
+ */
+
+static ngx_uint_t
+ngx_fed_roster_hold(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch,
+    ngx_fed_presence_t *presence, ngx_fed_presence_t *told)
+{
+    uint32_t             now, since;
+    ngx_uint_t           i, n, changed;
+    ngx_fed_resource_t  *r, *gone[NGX_FED_RESOURCES];
+
+    n = 0;
+    changed = 0;
+
+    for (i = 0; i < presence->n; i++) {
+        changed |= presence->resources[i].untold;
+    }
+
+    for (i = 0; i < told->n; i++) {
+        r = &told->resources[i];
+
+        if (r->available && ngx_fed_presence_find(presence, &r->name) == NULL) {
+            gone[n++] = r;
+        }
+    }
+
+    if (!changed && n == 0) {
+        return 0;
+    }
+
+    now = (uint32_t) ngx_current_msec;
+    since = now - watch->sent;
+
+    if (!watch->known
+        || since >= fcf->presence_interval
+        || presence->n + n > NGX_FED_RESOURCES)
+    {
+        watch->sent = now;
+        return 0;
+    }
+
+    for (i = 0; i < n; i++) {
+
+        r = ngx_fed_presence_add(presence, &gone[i]->name);
+
+        if (r) {
+            r->available = 0;
+            r->untold = 1;
+            r->priority = NGX_FED_NO_PRIORITY;
+            r->stamp = ngx_time();
+        }
+    }
+
+    n = presence->n;
+
+    if (ngx_fed_watch_set_presence(fcf, watch, presence) != NGX_OK
+        || presence->n != n)
+    {
+        return 0;
+    }
+
+    watch->held = 1;
+
+    ngx_fed_watch_due(fcf, watch, ngx_current_msec + fcf->presence_interval
+                                  - since);
+
+    return 1;
+}
+
+
+/* Tells what was held back, if it is time for that. */
+
+static void
+ngx_fed_roster_release(ngx_fed_conf_t *fcf, ngx_fed_key_t *id)
+{
+    ngx_int_t            rc;
+    ngx_pool_t          *pool;
+    ngx_fed_pair_t       pair;
+    ngx_fed_watch_t     *watch;
+    ngx_fed_snapshot_t   held;
+
+    pool = ngx_create_pool(NGX_FED_ROSTER_POOL, fcf->log);
+    if (pool == NULL) {
+        return;
+    }
+
+    rc = NGX_DECLINED;
+
+    ngx_fed_zone_lock(fcf);
+
+    watch = ngx_fed_watch_find(fcf, id);
+
+    if (watch && watch->held && !watch->sip
+        && watch->state == NGX_FED_WATCH_GRANTED)
+    {
+        rc = ngx_fed_watch_pair(fcf, pool, watch, &pair);
+        ngx_fed_roster_snapshot(watch, &held);
+    }
+
+    ngx_fed_zone_unlock(fcf);
+
+    if (rc == NGX_OK) {
+        ngx_fed_roster_notified(fcf, &pair, &held.presence);
+    }
+
+    ngx_destroy_pool(pool);
 }
 
 
@@ -828,7 +980,7 @@ ngx_fed_roster_refused(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
     watch->until = ngx_fed_seconds()
                    + (uint32_t) ngx_fed_in_seconds(fcf->denial_time);
 
-    ngx_fed_roster_snapshot(watch, &old);
+    ngx_fed_roster_told(watch, &old);
     ngx_fed_roster_forget(fcf, watch);
     ngx_fed_roster_rest(fcf, watch);
 
@@ -860,7 +1012,7 @@ ngx_fed_roster_lost(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
         return;
     }
 
-    ngx_fed_roster_snapshot(watch, &old);
+    ngx_fed_roster_told(watch, &old);
     ngx_fed_roster_forget(fcf, watch);
 
     ngx_fed_zone_unlock(fcf);
@@ -920,7 +1072,7 @@ ngx_fed_roster_unheard(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
 
         /* what an earlier dialog said is not known to be so any longer */
 
-        ngx_fed_roster_snapshot(watch, &old);
+        ngx_fed_roster_told(watch, &old);
         ngx_fed_roster_forget(fcf, watch);
         ngx_fed_roster_retry(fcf, watch, 0);
     }
@@ -997,7 +1149,7 @@ ngx_fed_roster_ended(ngx_fed_conf_t *fcf, ngx_fed_pair_t *pair)
 
     if (watch) {
         watch->owed = 0;
-        ngx_fed_roster_snapshot(watch, &old);
+        ngx_fed_roster_told(watch, &old);
         ngx_fed_roster_forget(fcf, watch);
         ngx_fed_roster_rest(fcf, watch);
     }
@@ -1015,6 +1167,7 @@ static void
 ngx_fed_roster_forget(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch)
 {
     watch->known = 0;
+    watch->held = 0;
 
     (void) ngx_fed_watch_set_presence(fcf, watch, NULL);
 
@@ -1486,7 +1639,7 @@ ngx_fed_roster_left(ngx_fed_conf_t *fcf, ngx_fed_watch_t *watch)
 void
 ngx_fed_roster_due(ngx_fed_conf_t *fcf, ngx_fed_key_t *id, uint64_t tag)
 {
-    ngx_uint_t        again;
+    ngx_uint_t        again, held;
     ngx_fed_watch_t  *watch;
 
     if (tag) {
@@ -1495,12 +1648,15 @@ ngx_fed_roster_due(ngx_fed_conf_t *fcf, ngx_fed_key_t *id, uint64_t tag)
     }
 
     again = 0;
+    held = 0;
 
     ngx_fed_zone_lock(fcf);
 
     watch = ngx_fed_watch_find(fcf, id);
 
     if (watch) {
+
+        held = watch->held;
 
         if (watch->dialogs == NULL) {
             watch->owed = 0;
@@ -1526,6 +1682,10 @@ ngx_fed_roster_due(ngx_fed_conf_t *fcf, ngx_fed_key_t *id, uint64_t tag)
     }
 
     ngx_fed_zone_unlock(fcf);
+
+    if (held) {
+        ngx_fed_roster_release(fcf, id);
+    }
 
     if (again) {
         ngx_fed_roster_again(fcf, id);

@@ -998,6 +998,7 @@ ngx_fed_state_restore(ngx_fed_state_reader_t *reader,
     ngx_fed_state_watch_t *record, u_char *names, u_char *packed)
 {
     uint32_t             now;
+    ngx_uint_t           i;
     ngx_fed_pair_t       pair;
     ngx_fed_conf_t      *fcf;
     ngx_fed_watch_t     *watch;
@@ -1052,6 +1053,12 @@ ngx_fed_state_restore(ngx_fed_state_reader_t *reader,
         && ngx_fed_watch_set_presence(fcf, watch, &presence) == NGX_OK)
     {
         watch->known = ((record->flags & NGX_FED_STATE_KNOWN) != 0);
+
+        for (i = 0; i < presence.n; i++) {
+            watch->held |= presence.resources[i].untold;
+        }
+
+        watch->sent = (uint32_t) (ngx_current_msec - fcf->presence_interval);
     }
 
     reader->nwatches++;
@@ -1311,6 +1318,11 @@ ngx_fed_state_resume(ngx_fed_state_reader_t *reader, ngx_fed_watch_t *watch)
 
     if (watch->sip && watch->state == NGX_FED_WATCH_GRANTED) {
         watch->stale = 1;
+    }
+
+    if (watch->held && watch->dialogs) {
+        ngx_fed_watch_due(fcf, watch, ngx_current_msec);
+        return;
     }
 
     if (watch->stale || watch->dialogs == NULL) {

@@ -68,12 +68,15 @@ struct ngx_fed_watch_s {
     uint8_t                       ndialogs;
     uint8_t                       failures;  /* in a row */
 
+    unsigned                      held:1;    /* of the presence, untold */
     unsigned                      sip:1;     /* the watcher is a SIP user */
     unsigned                      known:1;   /* the presence is */
     unsigned                      told:1;    /* the watcher knows of a grant */
     unsigned                      owed:1;    /* an answer to unsubscribe */
     unsigned                      slotted:1; /* its turn is at due */
     unsigned                      stale:1;   /* the presence may be old */
+
+    uint32_t                      sent;      /* ms: a presence to the watcher */
 };
 
 

@@ -141,6 +141,21 @@ ngx_xmpp_dialback_result(ngx_xmpp_stream_t *stream, ngx_str_t *remote,
         return;
     }
 
+    /* strangers have us connect to whom they please */
+
+    if (stream->xmpp->nverify >= stream->conf->preauth_connections) {
+
+        level = ngx_fed_quiet_level(stream->conf, NGX_FED_QUIET_DIALBACK,
+                                    remote, NGX_LOG_WARN);
+
+        ngx_log_error(level, stream->link->log, 0,
+                      "dialback from \"%V\" refused: %ui keys are being "
+                      "verified already, see \"preauth_connections\"",
+                      remote, stream->xmpp->nverify);
+        ngx_xmpp_dialback_error(stream, remote, local, "resource-constraint");
+        return;
+    }
+
     pair->verify = ngx_xmpp_out_verify(pair, key);
 
     if (pair->verify == NULL) {

@@ -257,6 +257,13 @@ test_round_trip(void)
     unit_ok(ngx_fed_presence_unpack(buf, len, &out) == NGX_OK
             && out.resources[0].priority == NGX_FED_NO_PRIORITY, "and none");
 
+    r->untold = 1;
+    len = ngx_fed_presence_pack(buf, &in);
+    unit_ok(ngx_fed_presence_unpack(buf, len, &out) == NGX_OK
+            && out.resources[0].untold && out.resources[0].available,
+            "that it is not told yet");
+    r->untold = 0;
+
     bad = 0;
 
     for (i = NGX_FED_SHOW_NONE; i <= NGX_FED_SHOW_XA; i++) {

@@ -13,6 +13,7 @@ use warnings;
 use strict;
 
 use Scalar::Util qw/ weaken /;
+use Test::More ();
 
 use Test::Nginx qw/ port /;
 use Test::Nginx::Peers;
@@ -31,12 +32,12 @@ my %UNCERTAIN = map { $_ => 1 } qw/ 408 504 cut remote-server-timeout /;
 # A run over a Test::Nginx::Gateway that is written, and not yet started.
 # Arguments, with their defaults: n, messages each way; pairs of users; window,
 # messages under way of a pair; conns, the SIP server's connections; unknown,
-# how many of the pairs write to a user who does not exist; patience, s after
-# which a sender gives up waiting (64 * T1, RFC 3261, 17.1.2.2); silence, s
-# after which one of XMPP takes it that his message arrived; sm, the XMPP server
-# speaks XEP-0198; bidi, it speaks XEP-0288: "in" on the stream that it opens, "out"
-# on those that the gateway opens, as it opens none unless there is none, "both"
-# on any.
+# how many of the pairs write to a user who does not exist; refused, what these
+# may be told besides; patience, s after which a sender gives up waiting (64 * T1,
+# RFC 3261, 17.1.2.2); silence, s after which one of XMPP takes it that his
+# message arrived; sm, the XMPP server speaks XEP-0198; bidi, it speaks XEP-0288:
+# "in" on the stream that it opens, "out" on those that the gateway opens, as it
+# opens none unless there is none, "both" on any.
 
 sub new {
 	my ($class, $g, %args) = @_;
@@ -58,6 +59,7 @@ sub new {
 		settled => 0,
 		problems => [],
 		stats => {},
+		outputs => {},
 		replies => [],
 	}, $class;
 
@@ -97,13 +99,15 @@ sub listen {
 	return $self;
 }
 
+sub sip_class { return 'Test::Nginx::Traffic::SIP'; }
+
 sub listen_sip {
 	my ($self) = @_;
 	weaken(my $weak = $self);
 
 	$self->{sip_listener} = Test::Nginx::Peers::Listener->new(
 		'127.0.0.1:' . port(8061), sub {
-			my $c = Test::Nginx::Traffic::SIP->attach($_[0],
+			my $c = $weak->sip_class()->attach($_[0],
 				Test::Nginx::SIP::_fields(role => 'server',
 				traffic => $weak, %{$weak->{sip} || {}},
 				$weak->{g}{ca}->ssl('s')));
@@ -171,6 +175,27 @@ sub run {
 	$self->{running} = 0;
 
 	return $self->judge();
+}
+
+# Makes the servers listen, runs and ends, as a test with a name: what is wrong
+# is told, and how long it took, and what became of all.
+
+sub check {
+	my ($self, $name, %args) = @_;
+	my $start = Test::Nginx::Peers::now();
+
+	$self->listen();
+
+	my @problems = $self->run(%args);
+
+	Test::More::is(@problems, 0, $name);
+	Test::More::diag(join("\n", splice(@problems, 0, 10))) if @problems;
+	Test::More::note(sprintf('%.1f s, %s', Test::Nginx::Peers::now() - $start,
+		$self->summary()));
+
+	$self->end();
+
+	return $self;
 }
 
 # What the connections are doing, as a problem.
@@ -293,10 +318,10 @@ sub renegotiate {
 
 		my $ssl = $c->{sock}->_get_ssl_object();
 
-		# what a server asks is sent now, be there traffic or not
+		# it begins when something is read, which there may be or not
 
 		Net::SSLeay::renegotiate($ssl);
-		Net::SSLeay::do_handshake($ssl) if $c->{role} eq 'server';
+		Net::SSLeay::peek($ssl, 1);
 		$c->{broken} = 1;
 	}
 
@@ -347,7 +372,8 @@ sub fill {
 		next unless $c && $c->{up};
 
 		while ($pair->{open} < $self->{window}
-			&& $pair->{next} < $pair->{total})
+			&& $pair->{next} < $pair->{total}
+			&& $self->sip_ready($c, $pair))
 		{
 			$self->sip_message($c, $pair, $pair->{next}++);
 		}
@@ -530,7 +556,37 @@ sub judge {
 		}
 	}
 
+	$self->judge_outputs();
+
 	return @{$self->{problems}};
+}
+
+# One in is one out at most, and one question for what became of it: ARC-18,
+# SEC-04.
+
+sub judge_outputs {
+	my ($self) = @_;
+	my %in;
+
+	foreach my $way (qw/ sx xs /) {
+		$in{$way} += grep { defined } @{$_->{sent}} foreach @{$self->{$way}};
+	}
+
+	my %most = $self->most(%in);
+
+	foreach my $kind (sort keys %{$self->{outputs}}) {
+		my $n = $self->{outputs}{$kind};
+
+		push @{$self->{problems}}, "$n of $kind, for $in{sx} of SIP and "
+			. "$in{xs} of XMPP" if $n > ($most{$kind} || 0);
+	}
+}
+
+sub most {
+	my ($self, %in) = @_;
+
+	return (MESSAGE => $in{xs}, message => $in{sx}, iq => $in{sx},
+		error => $in{xs} + ($self->{stats}{'xs error told twice'} || 0));
 }
 
 sub judge_message {
@@ -573,7 +629,8 @@ sub judge_message {
 		$self->problem($pair, $i, "is for nobody, but: $fate")
 			unless $UNCERTAIN{$fate}
 			|| ($pair->{way} eq 'sx' ? $fate =~ /^[46]04$/
-			: $fate eq 'item-not-found');
+			: $fate eq 'item-not-found')
+			|| $fate eq ($self->{refused} || '');
 
 	} elsif ($taken && !$m->{got}) {
 		$self->problem($pair, $i, "was lost: $fate");
@@ -590,8 +647,9 @@ sub judge_message {
 
 sub summary {
 	my ($self) = @_;
-	return join(', ', map { "$_: $self->{stats}{$_}" }
-		sort keys %{$self->{stats}});
+	return join(', ', (map { "$_: $self->{stats}{$_}" }
+		sort keys %{$self->{stats}}), map {
+		"$_ sent: $self->{outputs}{$_}" } sort keys %{$self->{outputs}});
 }
 
 # How many of one way had a fate that is not among the given.
@@ -619,7 +677,7 @@ sub connect_sip {
 
 	return unless $self->{running};
 
-	my $c = $self->{g} ? Test::Nginx::Traffic::SIP->dial(
+	my $c = $self->{g} ? $self->sip_class()->dial(
 		Test::Nginx::SIP::_fields(role => 'client',
 		PeerAddr => '127.0.0.1:' . port(8062), traffic => $self,
 		$self->{g}{ca}->ssl('s'), index => $i)) : undef;
@@ -706,8 +764,20 @@ sub next_stream {
 
 	weaken(my $weak = $self);
 	Test::Nginx::Peers::after(1, sub {
-		$weak->connect_xmpp(1) if $weak && !$weak->{xmpp_out};
+		return if !$weak || $weak->{xmpp_out};
+		$weak->given_up();
+		$weak->connect_xmpp(1);
 	});
+}
+
+# The gateway begins anew: streams of it that broke may not be resumed.
+
+sub given_up {
+	my ($self) = @_;
+
+	foreach (grep { $_->{serials} } values %{$self->{sessions}}) {
+		$self->cut('xs', $_) foreach @{$_->{serials}};
+	}
 }
 
 # A stream is up: what the XMPP server has to say goes first.
@@ -731,22 +801,45 @@ sub xmpp_reply {
 	push @{$self->{replies}}, $xml;
 }
 
+# whether messages of a pair can be sent
+
+sub sip_ready { return 1; }
+
 sub sip_message {
 	my ($self, $c, $pair, $i) = @_;
 
 	my $id = "sx-$pair->{pair}-$i-$self->{run}";
-	my $to = ($pair->{unknown} ? 'nobody' : "u$pair->{pair}") . '@x.test';
-	my $transport = $self->{sip_tls} ? 'TLS' : 'TCP';
+	my $to = sip_to($pair);
 
 	$self->start($c, $pair, $i);
 
-	$c->send("MESSAGE sip:$to SIP/2.0\x0d\x0a"
-		. "Via: SIP/2.0/$transport sp.test;branch=z9hG4bK$id."
+	$c->send($self->sip_request($c, 'MESSAGE', "sip:$to", branch => $id,
+		from => "<sip:r$pair->{pair}\@s.test>;tag=t",
+		to => "<sip:$to>", call_id => $id, cseq => 1,
+		type => 'text/plain', body => $id));
+}
+
+sub sip_to {
+	my ($pair) = @_;
+	return ($pair->{unknown} ? 'nobody' : "u$pair->{pair}") . '@x.test';
+}
+
+# the bytes of a request
+
+sub sip_request {
+	my ($self, $c, $method, $uri, %a) = @_;
+
+	my $transport = $self->{sip_tls} ? 'TLS' : 'TCP';
+	my $body = $a{body} // '';
+
+	return "$method $uri SIP/2.0\x0d\x0a"
+		. "Via: SIP/2.0/$transport sp.test;branch=z9hG4bK$a{branch}."
 		. $c->{serial} . "\x0d\x0aMax-Forwards: 70\x0d\x0a"
-		. "From: <sip:r$pair->{pair}\@s.test>;tag=t\x0d\x0a"
-		. "To: <sip:$to>\x0d\x0aCall-ID: $id\x0d\x0a"
-		. "CSeq: 1 MESSAGE\x0d\x0aContent-Type: text/plain\x0d\x0a"
-		. 'Content-Length: ' . length($id) . "\x0d\x0a\x0d\x0a$id");
+		. "From: $a{from}\x0d\x0aTo: $a{to}\x0d\x0a"
+		. "Call-ID: $a{call_id}\x0d\x0aCSeq: $a{cseq} $method\x0d\x0a"
+		. ($a{rows} // '')
+		. (defined $a{type} ? "Content-Type: $a{type}\x0d\x0a" : '')
+		. 'Content-Length: ' . length($body) . "\x0d\x0a\x0d\x0a$body";
 }
 
 sub xmpp_message {
@@ -800,7 +893,7 @@ sub ended {
 	if ($c->{sm_id} && !$c->{orderly}) {
 		$self->{resume} = { map { $_ => $c->{$_} }
 			qw/ sm_id copies acked serials / };
-		$self->{resume}{before} = $c->{session};
+		$self->{resume}{before} = $c->{session} || $c->{before};
 
 	} elsif (!$c->{orderly} || $c->{broken}) {
 		$self->cut('xs', $_) foreach @{$c->{serials}};
@@ -874,7 +967,8 @@ sub message {
 		my $code = $1;
 
 		if ($code >= 200
-			&& $head =~ /^Call-ID: *sx-(\d+)-(\d+)-$tr->{run}\x0d$/mi)
+			&& $head =~ /^Via:[^\x0d]*;branch=z9hG4bKsx-(\d+)-(\d+)-
+				$tr->{run}\./mix)
 		{
 			$tr->fate($tr->{sx}[$1], $2, $code);
 		}
@@ -883,6 +977,9 @@ sub message {
 	}
 
 	my ($method, $to) = $head =~ /^(\w+) sip:([^@]+)@/;
+	my ($pair, $i, $run) = $body =~ /^xs-(\d+)-(\d+)-(\d+)$/;
+
+	$tr->{outputs}{$method}++ if ($run // $tr->{run}) == $tr->{run};
 
 	if ($method ne 'MESSAGE') {
 		$self->answer($head, 501);
@@ -893,8 +990,6 @@ sub message {
 		$self->answer($head, 404);
 		return;
 	}
-
-	my ($pair, $i, $run) = $body =~ /^xs-(\d+)-(\d+)-(\d+)$/;
 
 	# of a run before this one
 
@@ -913,16 +1008,21 @@ sub message {
 	$self->answer($head, 200);
 }
 
-# answers a request
+# answers a request, with more rows and a body
 
 sub answer {
-	my ($self, $head, $code) = @_;
+	my ($self, $head, $code, $more, $body) = @_;
 
 	my $rows = join '', $head =~ /^((?:Via|From|Call-ID|CSeq):.*\x0a)/gmi;
 	my ($to) = $head =~ /^(To:[^\x0d]*)/mi;
 
+	$to .= ';tag=a' if $to !~ /;tag=/;
+	$more //= '';
+	$body //= '';
+
 	$self->send("SIP/2.0 $code $Test::Nginx::SIP::REASON{$code}\x0d\x0a"
-		. "$rows$to;tag=a\x0d\x0aContent-Length: 0\x0d\x0a\x0d\x0a");
+		. "$rows$to\x0d\x0a${more}Content-Length: " . length($body)
+		. "\x0d\x0a\x0d\x0a$body");
 }
 
 ###############################################################################
@@ -988,6 +1088,7 @@ sub sm {
 			my $id = 'id&' . $self->{serial};
 			$self->{session} = $tr->{sessions}{$id} = { h => 0 };
 			@$self{qw/ copies acked /} = ([], 0);
+			$tr->given_up();
 			$id =~ s/&/&amp;/;
 			$self->send("<enabled xmlns='$SM' id='$id' "
 				. "resume='true' max='60'/>");
@@ -1198,6 +1299,11 @@ sub stanza {
 	}
 
 	my $type = $a->{type} || '';
+	my ($own) = join(' ', $a->{id} // '', $inner)
+		=~ /\b[sx]{2}-\d+-\d+-(\d+)\b/;
+
+	$tr->{outputs}{$type eq 'error' ? $type : $name}++
+		if ($own // $tr->{run}) == $tr->{run};
 
 	if ($name eq 'iq') {
 		return if $type eq 'result' || $type eq 'error';
