@@ -717,8 +717,8 @@ ngx_xmpp_sip_merge_xmpp(ngx_conf_t *cf, ngx_xmpp_sip_srv_conf_t *conf)
 
 
 /*
- * A session of TLS that is resumed has the judgement of the certificate with it:
- * it must be one of this federation, and of the same trust.
+ * A session of TLS that is resumed brings the judgement of the certificate: it
+ * must be one of this federation, and of the same trust.
  */
 
 static ngx_int_t

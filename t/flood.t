@@ -28,7 +28,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(60);
+	->has_daemon('openssl')->plan(63);
 
 my $d = $t->testdir();
 
@@ -72,6 +72,7 @@ EOF
         domain_queue 2000;
         preauth_connections 5;
         chatstates on;
+        receipts on;
         notify_interval 300ms;
         presence_interval 300ms;
 EOF
@@ -214,6 +215,20 @@ my $typing = grep { $_->name() eq 'message'
 cmp_ok($typing, '>=', 5, 'chat states from SIP - what he may');
 cmp_ok($typing, '<=', 6 + 5 * (Time::HiRes::time() - $start),
 	'chat states from SIP - no more');
+
+# receipts are counted with them
+
+$xmpp->send((join '', map { "<message from='reader\@x.test/r' "
+	. "to='rr$_\@s.test' id='rc$_'><received xmlns='urn:xmpp:receipts' "
+	. "id='none'/></message>" } 1 .. 50)
+	. $g->message('rcp1', id => 'rcp1', from => 'reader@x.test/r'));
+
+%n = x2s('rcp', undef, 1);
+is($n{rcp}{ok}, 1, 'receipts - a message');
+is((grep { ($_->attr('id') || '') =~ /^rc\d/ } $x->seen()), 0,
+	'receipts - no errors');
+cmp_ok(scalar(grep { /^receipt x2s reader\@x\.test .* rate$/ } $g->log()),
+	'>=', 30, 'receipts - no more');
 
 # presence that changes fast: nothing is refused, the last one counts
 

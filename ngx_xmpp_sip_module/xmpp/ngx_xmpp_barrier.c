@@ -291,7 +291,7 @@ ngx_xmpp_barrier_lost(ngx_xmpp_route_t *route, ngx_uint_t generation)
 void
 ngx_xmpp_barrier_timeout(ngx_fed_timers_t *timers, ngx_fed_timer_t *timer)
 {
-    ngx_uint_t         level, current;
+    ngx_uint_t         level, current, generation;
     ngx_xmpp_item_t   *item;
     ngx_xmpp_batch_t  *batch;
     ngx_xmpp_route_t  *route;
@@ -311,6 +311,7 @@ ngx_xmpp_barrier_timeout(ngx_fed_timers_t *timers, ngx_fed_timer_t *timer)
                       "in time", &route->remote->sn.str, &route->local);
 
         current = (route->ready && batch->generation == route->generation);
+        generation = route->generation;
 
         ngx_xmpp_barrier_finish(batch, NGX_FED_TIMEOUT,
                                 "no confirmation in time");
@@ -318,8 +319,11 @@ ngx_xmpp_barrier_timeout(ngx_fed_timers_t *timers, ngx_fed_timer_t *timer)
 
         /*
          * RFC 6120, 4.6.1: who does not answer may be gone; if not, what he
-         * sent on the stream is read to its end
+         * sent on the stream is read to its end.  The outcomes may have ended
+         * it already.
          */
+
+        current = (current && route->ready && route->generation == generation);
 
         if (current && route->stream->nproven) {
             ngx_xmpp_stream_close(route->stream, "a ping was not answered");

@@ -12,6 +12,7 @@
 #include "ngx_xmpp_stream.h"
 
 
+static ngx_uint_t ngx_xmpp_bidi_may(ngx_xmpp_route_t *route);
 static ngx_uint_t ngx_xmpp_bidi_open(ngx_xmpp_stream_t *stream);
 
 
@@ -85,7 +86,8 @@ ngx_xmpp_bidi_proven(ngx_xmpp_pair_t *pair)
         route = ngx_queue_data(q, ngx_xmpp_route_t, queue);
 
         if (!ngx_fed_str_equal(&route->local, &pair->local)
-            || ngx_queue_empty(&route->waiting))
+            || ngx_queue_empty(&route->waiting)
+            || !ngx_xmpp_bidi_may(route))
         {
             continue;
         }
@@ -111,15 +113,7 @@ ngx_xmpp_bidi_carry(ngx_xmpp_route_t *route)
 
     remote = route->remote;
 
-    /* a stream of ours that broke is taken up first */
-
-    if (remote->sm && remote->sm->route == route) {
-        return 0;
-    }
-
-    /* what goes on another stream may still be read: it would be overtaken */
-
-    if (ngx_xmpp_barrier_pending(route)) {
+    if (!ngx_xmpp_bidi_may(route)) {
         return 0;
     }
 
@@ -152,6 +146,25 @@ ngx_xmpp_bidi_carry(ngx_xmpp_route_t *route)
     }
 
     return 0;
+}
+
+
+static ngx_uint_t
+ngx_xmpp_bidi_may(ngx_xmpp_route_t *route)
+{
+    ngx_xmpp_sm_t  *sm;
+
+    /* a stream of ours that broke is taken up first */
+
+    sm = route->remote->sm;
+
+    if (sm && sm->route == route) {
+        return 0;
+    }
+
+    /* what goes on another stream may still be read: it would be overtaken */
+
+    return !ngx_xmpp_barrier_pending(route);
 }
 
 

@@ -219,6 +219,8 @@ ngx_xmpp_in_open(ngx_xmpp_stream_t *stream)
     }
 
     if (stream->sasl_done) {
+        stream->quit = 0;
+
         pair = ngx_xmpp_pair_add(stream, &stream->remote, &stream->local);
 
         if (pair) {
@@ -377,6 +379,10 @@ ngx_xmpp_in_starttls(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
         return;
     }
 
+    /* what goes back on the stream has no business on what follows */
+
+    ngx_xmpp_out_closing(stream);
+
     if (ngx_xmpp_stream_write(stream,
                       "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
         != NGX_OK)
@@ -404,6 +410,7 @@ ngx_xmpp_in_forget(ngx_xmpp_stream_t *stream)
         ngx_fed_link_unproven(stream->link, &stream->conf->xmpp_preauth);
     }
 
+    ngx_xmpp_sm_done(stream);
     ngx_xmpp_in_drop(stream, 0);
 
     ngx_str_null(&stream->remote);
@@ -412,6 +419,8 @@ ngx_xmpp_in_forget(ngx_xmpp_stream_t *stream)
 
     stream->domain = NULL;
     stream->bidi = 0;
+    stream->ready = 0;
+    stream->quit = 0;
 
     /* while it lasts, the link is not the leg's to close */
 

@@ -30,8 +30,11 @@ static size_t ngx_xmpp_out_size(ngx_fed_event_t *ev, ngx_str_t *from,
     ngx_str_t *to);
 static u_char *ngx_xmpp_out_write(u_char *p, ngx_fed_event_t *ev,
     ngx_str_t *from, ngx_str_t *to, ngx_xmpp_item_t *item);
+static void ngx_xmpp_out_own(ngx_xmpp_t *xmpp, ngx_str_t *local,
+    ngx_str_t *remote, ngx_str_t *stanza, ngx_uint_t again);
 static void ngx_xmpp_out_wait(ngx_xmpp_route_t *route, ngx_xmpp_item_t *item);
 static ngx_uint_t ngx_xmpp_out_share(ngx_xmpp_route_t *route);
+static ngx_uint_t ngx_xmpp_out_crowded(ngx_xmpp_stream_t *stream);
 static ngx_xmpp_stream_t *ngx_xmpp_out_create(ngx_xmpp_t *xmpp,
     ngx_xmpp_role_e role, ngx_str_t *local, ngx_str_t *remote);
 static void ngx_xmpp_out_detach(ngx_xmpp_route_t *route);
@@ -260,6 +263,24 @@ void
 ngx_xmpp_out_stanza(ngx_xmpp_t *xmpp, ngx_str_t *local, ngx_str_t *remote,
     ngx_str_t *stanza)
 {
+    ngx_xmpp_out_own(xmpp, local, remote, stanza, 0);
+}
+
+
+/* Sends such a stanza again, as its stream broke, but not a third time. */
+
+void
+ngx_xmpp_out_again(ngx_xmpp_t *xmpp, ngx_str_t *local, ngx_str_t *remote,
+    ngx_str_t *stanza)
+{
+    ngx_xmpp_out_own(xmpp, local, remote, stanza, 1);
+}
+
+
+static void
+ngx_xmpp_out_own(ngx_xmpp_t *xmpp, ngx_str_t *local, ngx_str_t *remote,
+    ngx_str_t *stanza, ngx_uint_t again)
+{
     ngx_uint_t         level;
     ngx_fed_conf_t    *fcf;
     ngx_xmpp_item_t   *item;
@@ -281,7 +302,8 @@ ngx_xmpp_out_stanza(ngx_xmpp_t *xmpp, ngx_str_t *local, ngx_str_t *remote,
            == NGX_OK)
     {
         route->stream->last = ngx_current_msec;
-        ngx_xmpp_sm_sent(route->stream, stanza->data, stanza->len, 0);
+        ngx_xmpp_sm_sent(route->stream, stanza->data, stanza->len,
+                         again ? NGX_XMPP_SM_AGAIN : 0);
         return;
     }
 
@@ -303,6 +325,7 @@ ngx_xmpp_out_stanza(ngx_xmpp_t *xmpp, ngx_str_t *local, ngx_str_t *remote,
     ngx_memzero(item, sizeof(ngx_xmpp_item_t));
 
     item->route = route;
+    item->again = again;
     item->stanza.len = stanza->len;
     item->stanza.data = (u_char *) item + sizeof(ngx_xmpp_item_t);
 
@@ -512,8 +535,8 @@ ngx_xmpp_out_share(ngx_xmpp_route_t *route)
 
         if (stream->quit || stream->close_sent || stream->close_received
             || stream->result != NGX_FED_PENDING
-            || (stream->bidi
-                && stream->npairs >= stream->conf->stream_domains))
+            || ((stream->bidi || !stream->ready)
+                && ngx_xmpp_out_crowded(stream)))
         {
             continue;
         }
@@ -531,6 +554,27 @@ ngx_xmpp_out_share(ngx_xmpp_route_t *route)
     }
 
     return 0;
+}
+
+
+/* Each route of a bidirectional stream is a pair that is received for. */
+
+static ngx_uint_t
+ngx_xmpp_out_crowded(ngx_xmpp_stream_t *stream)
+{
+    ngx_uint_t    n;
+    ngx_queue_t  *q;
+
+    n = 0;
+
+    for (q = ngx_queue_head(&stream->routes);
+         q != ngx_queue_sentinel(&stream->routes);
+         q = ngx_queue_next(q))
+    {
+        n++;
+    }
+
+    return ngx_max(n, stream->npairs) >= stream->conf->stream_domains;
 }
 
 
@@ -980,7 +1024,7 @@ ngx_xmpp_out_features(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
 
         ngx_xmpp_bidi_ready(stream->primary);
 
-        if (ngx_xmpp_sm_begin(stream)) {
+        if (stream->close_sent || ngx_xmpp_sm_begin(stream)) {
             return;
         }
 
@@ -1207,12 +1251,17 @@ ngx_xmpp_out_ready(ngx_xmpp_route_t *route, const char *how)
     stream = route->stream;
     remote = route->remote;
 
+    ngx_xmpp_bidi_ready(route);
+
+    if (stream->close_sent) {
+        return;
+    }
+
     first = !stream->ready;
 
     route->ready = 1;
     stream->ready = 1;
 
-    remote->delay = 0;
     remote->backoff = 0;
 
     ngx_log_error(NGX_LOG_NOTICE, stream->link->log, 0,
@@ -1223,11 +1272,10 @@ ngx_xmpp_out_ready(ngx_xmpp_route_t *route, const char *how)
                   stream->trusted ? ", peer's certificate is good" : "",
                   stream->bidi ? ", both ways" : "");
 
-    ngx_xmpp_bidi_ready(route);
-
     if (first) {
         stream->state = NGX_XMPP_OPEN;
         stream->last = ngx_current_msec;
+        stream->up = ngx_current_msec;
 
         ngx_fed_dial_free(stream->dial);
         stream->dial = NULL;
@@ -1288,7 +1336,8 @@ ngx_xmpp_out_flush(ngx_xmpp_route_t *route)
 
         ngx_xmpp_sm_sent(route->stream, item->stanza.data, item->stanza.len,
                          (item->ev && item->ev->kind == NGX_FED_MESSAGE)
-                             ? item->seq : 0);
+                             ? item->seq
+                             : item->again ? NGX_XMPP_SM_AGAIN : 0);
 
         /* a request is taken when it is written */
 
@@ -1574,6 +1623,17 @@ ngx_xmpp_out_closed(ngx_fed_link_t *link)
         }
 
         return;
+    }
+
+    /* what breaks as soon as it is up is not tried again at once */
+
+    if (!stream->close_received
+        && ngx_current_msec - stream->up < stream->conf->reconnect_delay)
+    {
+        ngx_xmpp_out_backoff(stream->peer);
+
+    } else {
+        stream->peer->delay = 0;
     }
 
     ngx_xmpp_out_broken(stream, suspended);

@@ -39,6 +39,10 @@ ngx_xmpp_sasl_in(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
         stream->sasl_done = 1;
         stream->restart = 1;
 
+        /* what goes back, after dialback, does not come between the headers */
+
+        ngx_xmpp_out_closing(stream);
+
         (void) ngx_xmpp_stream_write(stream,
                        "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
         ngx_xmpp_xml_stop(&stream->xml);

@@ -15,6 +15,8 @@
 
 
 #define NGX_XMPP_SM_SUSPENDED  64        /* of a process */
+#define NGX_XMPP_SM_INBOUND    32        /* of these */
+#define NGX_XMPP_SM_DOMAIN     8         /* and of these, for one domain */
 #define NGX_XMPP_SM_SENT       4096      /* stanzas, not acknowledged */
 
 
@@ -23,7 +25,8 @@
 typedef struct {
     ngx_queue_t                   queue;
     uint64_t                      seq;       /* of a message or a ping that is
-                                                waited for; 0: of neither */
+                                                waited for; 0: of neither, or
+                                                NGX_XMPP_SM_AGAIN */
     size_t                        len;
     u_char                        data[1];
 } ngx_xmpp_sm_copy_t;
@@ -35,6 +38,7 @@ static void ngx_xmpp_sm_resume(ngx_xmpp_stream_t *stream,
     ngx_xmpp_element_t *el);
 static ngx_xmpp_sm_t *ngx_xmpp_sm_find(ngx_xmpp_stream_t *stream,
     ngx_str_t *id);
+static ngx_uint_t ngx_xmpp_sm_kept(ngx_xmpp_t *xmpp, ngx_xmpp_sm_t *sm);
 static ngx_int_t ngx_xmpp_sm_resume_sent(ngx_xmpp_sm_t *sm,
     ngx_xmpp_element_t *el);
 static void ngx_xmpp_sm_take_up(ngx_xmpp_sm_t *sm);
@@ -53,6 +57,7 @@ static void ngx_xmpp_sm_request(ngx_xmpp_sm_t *sm);
 static void ngx_xmpp_sm_request_handler(ngx_event_t *ev);
 static void ngx_xmpp_sm_again(ngx_xmpp_sm_t *sm, ngx_xmpp_stream_t *stream);
 static void ngx_xmpp_sm_lost(ngx_xmpp_sm_t *sm);
+static ngx_uint_t ngx_xmpp_sm_full(ngx_xmpp_sm_t *sm);
 static void ngx_xmpp_sm_keep_pair(ngx_xmpp_stream_t *stream,
     ngx_xmpp_sm_t *sm);
 static void ngx_xmpp_sm_give_pair(ngx_xmpp_sm_t *sm, ngx_uint_t broken);
@@ -222,6 +227,7 @@ ngx_xmpp_sm_resume_sent(ngx_xmpp_sm_t *sm, ngx_xmpp_element_t *el)
     }
 
     sm->sent = sm->acked;
+    sm->overflow = 0;
 
     return NGX_OK;
 }
@@ -277,12 +283,34 @@ ngx_xmpp_sm_find(ngx_xmpp_stream_t *stream, ngx_str_t *id)
             }
 
             ngx_fed_link_close(other->link, "resumed by the peer");
+
+            /* one that was ending takes it along */
+
+            return ngx_xmpp_sm_kept(xmpp, sm) ? sm : NULL;
         }
 
-        return sm->suspended ? sm : NULL;
+        return sm;
     }
 
     return NULL;
+}
+
+
+static ngx_uint_t
+ngx_xmpp_sm_kept(ngx_xmpp_t *xmpp, ngx_xmpp_sm_t *sm)
+{
+    ngx_queue_t  *q;
+
+    for (q = ngx_queue_head(&xmpp->sms);
+         q != ngx_queue_sentinel(&xmpp->sms);
+         q = ngx_queue_next(q))
+    {
+        if (q == &sm->queue) {
+            return sm->suspended;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -650,13 +678,20 @@ ngx_xmpp_sm_resumed(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
 
     if (ngx_xmpp_equal(&el->name, "resumed") && sm) {
 
+        sm->stream = stream;
+
+        if (ngx_xmpp_sm_acknowledged(sm, el) != NGX_OK) {
+            sm->stream = NULL;
+            ngx_xmpp_sm_lost(sm);
+            return;
+        }
+
         stream->peer->sm = NULL;
         stream->sm = sm;
         stream->resuming = 0;
 
         ngx_del_timer(&sm->timer);
 
-        sm->stream = stream;
         sm->suspended = 0;
         sm->xmpp->nsuspended--;
         sm->requested = 0;
@@ -664,10 +699,6 @@ ngx_xmpp_sm_resumed(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el)
         sm->route->generation = sm->generation;
 
         ngx_xmpp_sm_give_pair(sm, 0);
-
-        if (ngx_xmpp_sm_acknowledged(sm, el) != NGX_OK) {
-            return;
-        }
 
         stream->state = NGX_XMPP_OPEN;
         ngx_xmpp_out_ready(stream->primary, "certificate, and resumed");
@@ -759,8 +790,9 @@ ngx_xmpp_sm_acknowledged(ngx_xmpp_sm_t *sm, ngx_xmpp_element_t *el)
 
 /*
  * A stanza was written to a stream.  seq is that of a message or a ping, 0 of a
- * stanza that nobody waits for the outcome of.  When there is too much that was
- * not acknowledged, the stream can not be taken up any more.
+ * stanza that nobody waits for the outcome of, NGX_XMPP_SM_AGAIN if that was
+ * lost once.  When there is too much that was not acknowledged, the stream can
+ * not be taken up any more.
  */
 
 void
@@ -804,7 +836,8 @@ ngx_xmpp_sm_sent(ngx_xmpp_stream_t *stream, u_char *p, size_t len,
     }
 
     if (!sm->requested && !sm->request.posted
-        && (seq == 0 || stream->conf->confirm == NGX_FED_CONFIRM_WRITE))
+        && (seq == 0 || seq == NGX_XMPP_SM_AGAIN
+            || stream->conf->confirm == NGX_FED_CONFIRM_WRITE))
     {
         ngx_post_event(&sm->request, &ngx_posted_events);
     }
@@ -869,7 +902,9 @@ ngx_xmpp_sm_again(ngx_xmpp_sm_t *sm, ngx_xmpp_stream_t *stream)
         next = ngx_queue_next(q);
         copy = ngx_queue_data(q, ngx_xmpp_sm_copy_t, queue);
 
-        if (copy->seq && !ngx_xmpp_barrier_waits(sm->xmpp, copy->seq)) {
+        if (copy->seq && copy->seq != NGX_XMPP_SM_AGAIN
+            && !ngx_xmpp_barrier_waits(sm->xmpp, copy->seq))
+        {
             ngx_queue_remove(q);
             sm->size -= copy->len;
             ngx_free(copy);
@@ -940,8 +975,7 @@ ngx_xmpp_sm_suspend(ngx_xmpp_stream_t *stream)
         return 0;
     }
 
-    if (!sm->resumable || stream->close_sent
-        || xmpp->nsuspended >= NGX_XMPP_SM_SUSPENDED
+    if (!sm->resumable || stream->close_sent || ngx_xmpp_sm_full(sm)
         || (sm->outbound && (sm->overflow || stream->peer->sm)))
     {
         ngx_xmpp_sm_own(sm);
@@ -976,6 +1010,53 @@ ngx_xmpp_sm_suspend(ngx_xmpp_stream_t *stream)
     ngx_add_timer(&sm->timer, sm->outbound ? sm->time
                                            : stream->conf->stream_resume);
     return 1;
+}
+
+
+/*
+ * Are there too many streams that may be taken up?  Peers that break theirs on
+ * purpose do not use up the room of others, or of ours.
+ */
+
+static ngx_uint_t
+ngx_xmpp_sm_full(ngx_xmpp_sm_t *sm)
+{
+    ngx_uint_t      n, inbound;
+    ngx_queue_t    *q;
+    ngx_xmpp_t     *xmpp;
+    ngx_xmpp_sm_t  *other;
+
+    xmpp = sm->xmpp;
+
+    if (xmpp->nsuspended >= NGX_XMPP_SM_SUSPENDED) {
+        return 1;
+    }
+
+    if (sm->outbound) {
+        return 0;
+    }
+
+    n = 0;
+    inbound = 0;
+
+    for (q = ngx_queue_head(&xmpp->sms);
+         q != ngx_queue_sentinel(&xmpp->sms);
+         q = ngx_queue_next(q))
+    {
+        other = ngx_queue_data(q, ngx_xmpp_sm_t, queue);
+
+        if (!other->suspended || other->outbound) {
+            continue;
+        }
+
+        inbound++;
+
+        if (ngx_fed_str_equal(&other->remote, &sm->remote)) {
+            n++;
+        }
+    }
+
+    return inbound >= NGX_XMPP_SM_INBOUND || n >= NGX_XMPP_SM_DOMAIN;
 }
 
 
@@ -1039,7 +1120,9 @@ ngx_xmpp_sm_lost(ngx_xmpp_sm_t *sm)
 
     stream = route->stream;
 
-    if (!asked && stream && stream->link && stream->resuming) {
+    if (!asked && stream && stream->link && stream->resuming
+        && !stream->close_sent)
+    {
         stream->resuming = 0;
         stream->state = NGX_XMPP_OPEN;
         ngx_xmpp_out_ready(route, "certificate");
@@ -1118,7 +1201,7 @@ ngx_xmpp_sm_own(ngx_xmpp_sm_t *sm)
             stanza.len = copy->len;
             stanza.data = copy->data;
 
-            ngx_xmpp_out_stanza(sm->xmpp, &sm->local, &sm->remote, &stanza);
+            ngx_xmpp_out_again(sm->xmpp, &sm->local, &sm->remote, &stanza);
         }
 
         ngx_free(copy);

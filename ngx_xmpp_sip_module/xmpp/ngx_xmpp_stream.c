@@ -461,7 +461,12 @@ ngx_xmpp_stream_error(ngx_xmpp_stream_t *stream, const char *condition,
         return;
     }
 
-    level = (stream->role == NGX_XMPP_INBOUND) ? NGX_LOG_INFO : NGX_LOG_ERR;
+    level = NGX_LOG_INFO;
+
+    if (stream->role != NGX_XMPP_INBOUND) {
+        level = ngx_fed_quiet_level(stream->conf, NGX_FED_QUIET_STREAM_ERROR,
+                                    &stream->remote, NGX_LOG_ERR);
+    }
 
     ngx_log_error(level, link->log, 0, "XMPP stream error %s sent: %s",
                   condition, reason);

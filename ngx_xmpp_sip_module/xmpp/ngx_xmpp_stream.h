@@ -86,6 +86,7 @@ struct ngx_xmpp_s {
 #define NGX_XMPP_SM_ID_LEN       32
 #define NGX_XMPP_SM_PREVID_LEN   256
 #define NGX_XMPP_SM_PREVID_SIZE  (6 * NGX_XMPP_SM_PREVID_LEN)
+#define NGX_XMPP_SM_AGAIN        ((uint64_t) -1)
 
 struct ngx_xmpp_sm_s {
     ngx_queue_t                   queue;     /* all of the worker */
@@ -193,6 +194,7 @@ struct ngx_xmpp_stream_s {
     ngx_uint_t                    version;   /* major, of the peer's header */
     ngx_uint_t                    tries;     /* of SASL */
     ngx_msec_t                    last;      /* when a stanza passed */
+    ngx_msec_t                    up;        /* since when; outbound */
     time_t                        expires;   /* the peer's certificate; or 0 */
     ngx_xmpp_sm_t                *sm;        /* or NULL */
 
@@ -265,6 +267,7 @@ struct ngx_xmpp_item_s {
     unsigned                      ping:1;
     unsigned                      waiting:1;
     unsigned                      pending:1; /* is in the tree */
+    unsigned                      again:1;   /* was lost once */
 };
 
 
@@ -460,6 +463,8 @@ void ngx_xmpp_iq_in(ngx_xmpp_stream_t *stream, ngx_xmpp_element_t *el,
 void ngx_xmpp_out_send(ngx_fed_event_t *ev);
 void ngx_xmpp_out_exit(ngx_xmpp_t *xmpp);
 void ngx_xmpp_out_stanza(ngx_xmpp_t *xmpp, ngx_str_t *local,
+    ngx_str_t *remote, ngx_str_t *stanza);
+void ngx_xmpp_out_again(ngx_xmpp_t *xmpp, ngx_str_t *local,
     ngx_str_t *remote, ngx_str_t *stanza);
 void ngx_xmpp_out_connect(ngx_xmpp_route_t *route);
 void ngx_xmpp_out_attach(ngx_xmpp_route_t *route, ngx_xmpp_stream_t *stream);
