@@ -140,18 +140,9 @@ sub run {
 	$n = 0;
 
 	$traffic = Test::Nginx::Traffic->new($g, patience => 12, silence => 12,
-		%args)->listen();
+		%args);
 
-	my $start = Test::Nginx::Peers::now();
-	my @problems = $traffic->run(linger => $args{linger} || 0.5);
-
-	is(@problems, 0, $name);
-
-	diag(join("\n", splice(@problems, 0, 10))) if @problems;
-	note(sprintf('%.1f s, %s', Test::Nginx::Peers::now() - $start,
-		$traffic->summary()));
-
-	$traffic->end();
+	$traffic->check($name, linger => $args{linger});
 }
 
 # does it about once in so many times

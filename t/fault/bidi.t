@@ -85,22 +85,11 @@ sub run {
 	my ($name, $fault, %args) = @_;
 
 	my $traffic = Test::Nginx::Traffic->new($g, patience => 12,
-		silence => 12, %args)->listen();
+		silence => 12, %args);
 
 	$traffic->at($_ * 3000, $fault) for 1 .. 6;
 
-	my $start = Test::Nginx::Peers::now();
-	my @problems = $traffic->run(timeout => 60);
-
-	is(@problems, 0, $name);
-
-	diag(join("\n", splice(@problems, 0, 10))) if @problems;
-	note(sprintf('%.1f s, %s', Test::Nginx::Peers::now() - $start,
-		$traffic->summary()));
-
-	$traffic->end();
-
-	return $traffic;
+	return $traffic->check($name, timeout => 60);
 }
 
 ###############################################################################

@@ -74,22 +74,11 @@ sub run {
 	my ($name, $fault) = @_;
 
 	my $tr = Test::Nginx::Sessions->new($g, patience => 12,
-		silence => 12)->listen();
+		silence => 12);
 
 	$tr->at($_ * 20000 / 6, $fault) for $fault ? 1 .. 5 : ();
 
-	my $start = Test::Nginx::Peers::now();
-	my @problems = $tr->run(timeout => 60);
-
-	is(@problems, 0, $name);
-
-	diag(join("\n", splice(@problems, 0, 10))) if @problems;
-	note(sprintf('%.1f s, %s', Test::Nginx::Peers::now() - $start,
-		$tr->summary()));
-
-	$tr->end();
-
-	return $tr;
+	return $tr->check($name, timeout => 60);
 }
 
 ###############################################################################

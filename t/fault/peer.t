@@ -71,21 +71,12 @@ sub run {
 	my ($name, $fault, $times) = @_;
 
 	my $traffic = Test::Nginx::Traffic->new($g, patience => 12,
-		silence => 12)->listen();
+		silence => 12);
 
 	$times ||= 5;
 	$traffic->at($_ * 20000 / ($times + 1), $fault) for 1 .. $times;
 
-	my $start = Test::Nginx::Peers::now();
-	my @problems = $traffic->run();
-
-	is(@problems, 0, $name);
-
-	diag(join("\n", splice(@problems, 0, 10))) if @problems;
-	note(sprintf('%.1f s, %s', Test::Nginx::Peers::now() - $start,
-		$traffic->summary()));
-
-	$traffic->end();
+	$traffic->check($name);
 }
 
 ###############################################################################

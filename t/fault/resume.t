@@ -86,22 +86,11 @@ sub run {
 	my ($name, $fault) = @_;
 
 	my $traffic = Test::Nginx::Traffic->new($g, sm => 1, patience => 12,
-		silence => 12)->listen();
+		silence => 12);
 
 	$traffic->at($_ * 3000, $fault) for 1 .. 6;
 
-	my $start = Test::Nginx::Peers::now();
-	my @problems = $traffic->run();
-
-	is(@problems, 0, $name);
-
-	diag(join("\n", splice(@problems, 0, 10))) if @problems;
-	note(sprintf('%.1f s, %s', Test::Nginx::Peers::now() - $start,
-		$traffic->summary()));
-
-	$traffic->end();
-
-	return $traffic;
+	return $traffic->check($name);
 }
 
 ###############################################################################

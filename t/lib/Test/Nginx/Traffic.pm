@@ -13,6 +13,7 @@ use warnings;
 use strict;
 
 use Scalar::Util qw/ weaken /;
+use Test::More ();
 
 use Test::Nginx qw/ port /;
 use Test::Nginx::Peers;
@@ -31,12 +32,12 @@ my %UNCERTAIN = map { $_ => 1 } qw/ 408 504 cut remote-server-timeout /;
 # A run over a Test::Nginx::Gateway that is written, and not yet started.
 # Arguments, with their defaults: n, messages each way; pairs of users; window,
 # messages under way of a pair; conns, the SIP server's connections; unknown,
-# how many of the pairs write to a user who does not exist; patience, s after
-# which a sender gives up waiting (64 * T1, RFC 3261, 17.1.2.2); silence, s
-# after which one of XMPP takes it that his message arrived; sm, the XMPP server
-# speaks XEP-0198; bidi, it speaks XEP-0288: "in" on the stream that it opens, "out"
-# on those that the gateway opens, as it opens none unless there is none, "both"
-# on any.
+# how many of the pairs write to a user who does not exist; refused, what these
+# may be told besides; patience, s after which a sender gives up waiting (64 * T1,
+# RFC 3261, 17.1.2.2); silence, s after which one of XMPP takes it that his
+# message arrived; sm, the XMPP server speaks XEP-0198; bidi, it speaks XEP-0288:
+# "in" on the stream that it opens, "out" on those that the gateway opens, as it
+# opens none unless there is none, "both" on any.
 
 sub new {
 	my ($class, $g, %args) = @_;
@@ -174,6 +175,27 @@ sub run {
 	$self->{running} = 0;
 
 	return $self->judge();
+}
+
+# Makes the servers listen, runs and ends, as a test with a name: what is wrong
+# is told, and how long it took, and what became of all.
+
+sub check {
+	my ($self, $name, %args) = @_;
+	my $start = Test::Nginx::Peers::now();
+
+	$self->listen();
+
+	my @problems = $self->run(%args);
+
+	Test::More::is(@problems, 0, $name);
+	Test::More::diag(join("\n", splice(@problems, 0, 10))) if @problems;
+	Test::More::note(sprintf('%.1f s, %s', Test::Nginx::Peers::now() - $start,
+		$self->summary()));
+
+	$self->end();
+
+	return $self;
 }
 
 # What the connections are doing, as a problem.
@@ -607,7 +629,8 @@ sub judge_message {
 		$self->problem($pair, $i, "is for nobody, but: $fate")
 			unless $UNCERTAIN{$fate}
 			|| ($pair->{way} eq 'sx' ? $fate =~ /^[46]04$/
-			: $fate eq 'item-not-found');
+			: $fate eq 'item-not-found')
+			|| $fate eq ($self->{refused} || '');
 
 	} elsif ($taken && !$m->{got}) {
 		$self->problem($pair, $i, "was lost: $fate");
