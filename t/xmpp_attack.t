@@ -29,7 +29,7 @@ my $BIDI = 'urn:xmpp:bidi';
 my $SM = 'urn:xmpp:sm:3';
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(35);
+	->has_daemon('openssl')->plan(39);
 
 my $federation = <<'EOF_';
         xmpp_domain y.test tls=optional server=127.0.0.1:%%PORT_8269%%;
@@ -247,11 +247,49 @@ done($xp2);
 
 ###############################################################################
 
+# a peer that goes through the domains of ours that a wildcard stands for: those
+# that nothing is sent from any more are forgotten
+
+my $many = $federation =~ s/(stream_domains) 2/$1 9999/r
+	. 'sip_domain *.c.test home server=127.0.0.1:%%PORT_8061%%;';
+
+$g->write(level => 'info', zone => '4m', federation => $many);
+$t->stop();
+$t->run();
+
+my $keep = $g->xmpp(bidi => 1);
+$xp = $g->xmpp(bidi => 1);
+$x->{queue} = [];
+$n = 0;
+
+# an answer comes from each
+
+asks($xp) for 1 .. 1100;
+ok(Test::Nginx::Peers::wait_until(sub { answered($n - 1) }, 20), 'all answer');
+$xp->close_stream();
+
+for (1 .. 100) {
+	last if wait_log(qr/\d{3,} domains of ours that .* are forgotten/, 0.1);
+	asks($keep);
+}
+
+like($t->read_file('error.log'),
+	qr/\d{3,} domains of ours that sent to XMPP domain "x.test" are forgotten/,
+	'most are forgotten');
+
+asks($keep);
+ok(Test::Nginx::Peers::wait_until(sub { answered($n - 1) }), 'others are not');
+$sip = $g->sip();
+$m = crossed('remembered');
+is($m->{conn}, $keep, 'nor the stream');
+done($keep);
+
+###############################################################################
+
 # a zone that is full of domains which a peer made up: a bidirectional stream of
 # ours is refused, and is not tried again and again
 
-$g->write(zone => '512k', federation => $federation =~ s/(stream_domains) 2/$1 9999/r
-	. 'sip_domain *.c.test home server=127.0.0.1:%%PORT_8061%%;');
+$g->write(zone => '512k', federation => $many);
 $t->stop();
 $t->run();
 
@@ -271,7 +309,7 @@ $q = $sip->request('MESSAGE', 'sip:u@z.test', body => 'full');
 is($sip->response_to($q, 10)->code(), 504, 'no room for a stream of ours');
 is($x->conns() - $n, 2, 'each address is tried once');
 
-undef $_ foreach @full, $c, $sip, $xp, $xp2, $m, $e, $q, $x, $s, $g, $t;
+undef $_ foreach @full, $keep, $c, $sip, $xp, $xp2, $m, $e, $q, $x, $s, $g, $t;
 
 ###############################################################################
 
@@ -300,6 +338,22 @@ sub crossed {
 	$x->{queue} = [];
 
 	return $found;
+}
+
+# asks another domain of ours for an answer
+
+sub asks {
+	my ($c) = @_;
+	my $d = $n++ . '.c.test';
+
+	$c->send_result('x.test', $d, 'key');
+	$c->send("<iq type='get' id='$d' from='x.test' to='$d'>"
+		. "<ping xmlns='urn:xmpp:ping'/></iq>");
+}
+
+sub answered {
+	my ($n) = @_;
+	return grep { ($_->attr('id') || '') eq "$n.c.test" } $x->seen();
 }
 
 # a stream of x.test, on which it proves n domains of ours
@@ -374,10 +428,10 @@ sub renew {
 }
 
 sub wait_log {
-	my ($re) = @_;
+	my ($re, $timeout) = @_;
 	return Test::Nginx::Peers::wait_until(sub {
 		return $t->read_file('error.log') =~ $re;
-	});
+	}, $timeout);
 }
 
 ###############################################################################

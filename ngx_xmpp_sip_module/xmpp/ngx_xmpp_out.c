@@ -15,6 +15,9 @@
 #define NGX_XMPP_OUT_POOL     2048
 #define NGX_XMPP_OUT_BUFFER   4096
 #define NGX_XMPP_OUT_SWEEP    60000
+#define NGX_XMPP_OUT_NAMES    512        /* octets, of a route */
+#define NGX_XMPP_OUT_ROUTES   1000       /* of a domain, before some go */
+#define NGX_XMPP_OUT_CROWDED  1000       /* ms before they do */
 #define NGX_XMPP_OUT_PORT     5269
 #define NGX_XMPP_OUT_ID       256        /* octets of a stream id */
 
@@ -26,6 +29,9 @@
 
 static ngx_xmpp_route_t *ngx_xmpp_out_route(ngx_xmpp_t *xmpp,
     ngx_str_t *remote, ngx_str_t *local);
+static void ngx_xmpp_out_sweep(ngx_xmpp_remote_t *remote);
+static ngx_uint_t ngx_xmpp_out_needed(ngx_xmpp_route_t *route);
+static void ngx_xmpp_out_free_route(ngx_xmpp_route_t *route);
 static size_t ngx_xmpp_out_size(ngx_fed_event_t *ev, ngx_str_t *from,
     ngx_str_t *to);
 static u_char *ngx_xmpp_out_write(u_char *p, ngx_fed_event_t *ev,
@@ -351,7 +357,9 @@ ngx_xmpp_out_wait(ngx_xmpp_route_t *route, ngx_xmpp_item_t *item)
 static ngx_xmpp_route_t *
 ngx_xmpp_out_route(ngx_xmpp_t *xmpp, ngx_str_t *remote_name, ngx_str_t *local)
 {
+    ngx_pool_t         *pool;
     ngx_queue_t        *q;
+    ngx_msec_int_t      left;
     ngx_xmpp_route_t   *route;
     ngx_xmpp_remote_t  *remote;
 
@@ -369,31 +377,145 @@ ngx_xmpp_out_route(ngx_xmpp_t *xmpp, ngx_str_t *remote_name, ngx_str_t *local)
         if (route->local.len == local->len
             && ngx_memcmp(route->local.data, local->data, local->len) == 0)
         {
+            route->used = 1;
             return route;
         }
     }
 
-    route = ngx_pcalloc(remote->pool, sizeof(ngx_xmpp_route_t));
-    if (route == NULL) {
+    pool = ngx_create_pool(sizeof(ngx_xmpp_route_t) + NGX_XMPP_OUT_NAMES,
+                           xmpp->log);
+    if (pool == NULL) {
         return NULL;
     }
 
+    route = ngx_pcalloc(pool, sizeof(ngx_xmpp_route_t));
+
+    if (route == NULL) {
+        ngx_destroy_pool(pool);
+        return NULL;
+    }
+
+    route->pool = pool;
     route->remote = remote;
+    route->used = 1;
     route->local.len = local->len;
-    route->local.data = ngx_pstrdup(remote->pool, local);
+    route->local.data = ngx_pstrdup(pool, local);
 
     if (route->local.data == NULL) {
+        ngx_destroy_pool(pool);
         return NULL;
     }
 
-    route->text = ngx_xmpp_domain_text(remote->pool, &route->local);
+    route->text = ngx_xmpp_domain_text(pool, &route->local);
 
     ngx_queue_init(&route->waiting);
     ngx_queue_insert_head(&remote->routes, &route->queue);
+    remote->nroutes++;
 
     ngx_xmpp_barrier_init(route);
 
+    left = remote->timer.timer_set
+           ? (ngx_msec_int_t) (remote->timer.timer.key - ngx_current_msec)
+           : NGX_XMPP_OUT_SWEEP;
+
+    if (remote->nroutes > NGX_XMPP_OUT_ROUTES && !remote->backoff
+        && left > NGX_XMPP_OUT_CROWDED)
+    {
+        ngx_add_timer(&remote->timer, NGX_XMPP_OUT_CROWDED);
+    }
+
     return route;
+}
+
+
+/*
+ * Frees routes that were not used lately: a peer may make us know of as many
+ * domains of ours as a wildcard stands for.
+ */
+
+static void
+ngx_xmpp_out_sweep(ngx_xmpp_remote_t *remote)
+{
+    ngx_uint_t         n;
+    ngx_queue_t       *q, *next;
+    ngx_xmpp_route_t  *route;
+
+    n = 0;
+
+    for (q = ngx_queue_head(&remote->routes);
+         q != ngx_queue_sentinel(&remote->routes);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        route = ngx_queue_data(q, ngx_xmpp_route_t, queue);
+
+        if (route->used || ngx_xmpp_out_needed(route)) {
+            route->used = 0;
+            continue;
+        }
+
+        if (route->stream) {
+            ngx_xmpp_out_detach(route);
+        }
+
+        ngx_queue_remove(q);
+        ngx_xmpp_out_free_route(route);
+        n++;
+    }
+
+    remote->nroutes -= n;
+
+    ngx_log_error(NGX_LOG_INFO, remote->xmpp->log, 0,
+                  "%ui domains of ours that sent to XMPP domain \"%V\" are "
+                  "forgotten, %ui are left",
+                  n, &remote->sn.str, remote->nroutes);
+}
+
+
+static ngx_uint_t
+ngx_xmpp_out_needed(ngx_xmpp_route_t *route)
+{
+    ngx_queue_t        *q;
+    ngx_xmpp_stream_t  *stream;
+    ngx_xmpp_remote_t  *remote;
+
+    remote = route->remote;
+
+    if (!ngx_queue_empty(&route->waiting)
+        || ngx_xmpp_barrier_pending(route)
+        || (route->stream && !route->ready)
+        || (remote->sm && remote->sm->route == route))
+    {
+        return 1;
+    }
+
+    for (q = ngx_queue_head(&remote->streams);
+         q != ngx_queue_sentinel(&remote->streams);
+         q = ngx_queue_next(q))
+    {
+        stream = ngx_queue_data(q, ngx_xmpp_stream_t, member);
+
+        if (stream->primary == route) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static void
+ngx_xmpp_out_free_route(ngx_xmpp_route_t *route)
+{
+    if (route->barrier.posted) {
+        ngx_delete_posted_event(&route->barrier);
+    }
+
+    if (route->barrier.timer_set) {
+        ngx_del_timer(&route->barrier);
+    }
+
+    ngx_destroy_pool(route->pool);
 }
 
 
@@ -1833,6 +1955,10 @@ ngx_xmpp_out_timer_handler(ngx_event_t *ev)
         }
     }
 
+    if (remote->nroutes > NGX_XMPP_OUT_ROUTES) {
+        ngx_xmpp_out_sweep(remote);
+    }
+
     ngx_xmpp_out_release(remote);
 }
 
@@ -1931,26 +2057,17 @@ ngx_xmpp_out_release(ngx_xmpp_remote_t *remote)
 static void
 ngx_xmpp_out_free(ngx_xmpp_remote_t *remote)
 {
-    ngx_queue_t       *q;
-    ngx_xmpp_route_t  *route;
+    ngx_queue_t  *q;
 
     if (remote->timer.timer_set) {
         ngx_del_timer(&remote->timer);
     }
 
-    for (q = ngx_queue_head(&remote->routes);
-         q != ngx_queue_sentinel(&remote->routes);
-         q = ngx_queue_next(q))
-    {
-        route = ngx_queue_data(q, ngx_xmpp_route_t, queue);
+    while (!ngx_queue_empty(&remote->routes)) {
+        q = ngx_queue_head(&remote->routes);
 
-        if (route->barrier.posted) {
-            ngx_delete_posted_event(&route->barrier);
-        }
-
-        if (route->barrier.timer_set) {
-            ngx_del_timer(&route->barrier);
-        }
+        ngx_queue_remove(q);
+        ngx_xmpp_out_free_route(ngx_queue_data(q, ngx_xmpp_route_t, queue));
     }
 
     ngx_rbtree_delete(&remote->xmpp->remotes, &remote->sn.node);

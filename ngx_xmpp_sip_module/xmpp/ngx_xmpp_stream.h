@@ -290,6 +290,7 @@ struct ngx_xmpp_batch_s {
 struct ngx_xmpp_route_s {
     ngx_queue_t                   queue;     /* of the remote */
     ngx_queue_t                   member;    /* of the stream */
+    ngx_pool_t                   *pool;
     ngx_xmpp_remote_t            *remote;
     ngx_xmpp_stream_t            *stream;    /* which carries it, or will */
     ngx_str_t                     local;
@@ -305,6 +306,7 @@ struct ngx_xmpp_route_s {
 
     unsigned                      ready:1;
     unsigned                      result:1;  /* of dialback is awaited */
+    unsigned                      used:1;    /* lately */
 };
 
 
@@ -320,6 +322,7 @@ struct ngx_xmpp_remote_s {
     ngx_queue_t                   pairs;     /* of inbound streams, for what
                                                 goes back */
     ngx_queue_t                   routes;
+    ngx_uint_t                    nroutes;
     ngx_uint_t                    nwaiting;
     ngx_xmpp_sm_t                *sm;        /* of a stream that broke */
 
