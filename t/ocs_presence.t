@@ -25,7 +25,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(60);
+	->has_daemon('openssl')->plan(61);
 
 my $timers = <<'EOF';
         notify_timeout 2s;
@@ -520,6 +520,28 @@ case('4.1: BENOTIFY', sub {
 	$d->notify(undef, undef, method => 'BENOTIFY', headers =>
 		['subscription-state: terminated;reason=rejected']);
 	is(told_all($u, 2), "unavailable $r, unsubscribed $r", 'terminated');
+});
+
+# which has neither a Contact nor routes: those are of the response
+
+case('4.1: BENOTIFY ahead of the response', sub {
+	my $route = '<sip:pool.s.test:5061;transport=tls;lr>';
+	my ($u, $r, $p) = watched(answer => 0, record_route => [$route]);
+	ask($u, $r, 'subscribe');
+	my $d = $p->subscription();
+	my @all = (method => 'BENOTIFY', content_type => $MSRTC,
+		Contact => undef, record_route => [], headers =>
+		['subscription-state: active;expires=28367']);
+	$d->notify(undef, fill(msrtc(300, 400), $r), @all);
+	is($hub->told($u), "subscribed $r", 'subscribed');
+	is($hub->told($u), "available $r", 'presence');
+	$d->reply(200, 'Expires: 3600', "Record-Route: $route");
+	$d->notify(undef, fill(msrtc(300, 600), $r), @all);
+	is($hub->told($u), "available $r dnd", 'the next one');
+	ask($u, $r, 'unsubscribe');
+	my $m = $d->next();
+	is($m->uri(), $d->{contact}, 'Request-URI');
+	is(join(', ', $m->list('Route')), $route, 'Route');
 });
 
 # the first document in the response

@@ -482,11 +482,13 @@ ngx_sip_dialog_write(ngx_sip_client_t *client, ngx_sip_dialog_t *dialog,
 {
     u_char          *p;
     size_t           size;
-    ngx_str_t       *texts, first, rest;
+    ngx_str_t       *texts, *target, first, rest;
     ngx_uint_t       i, strict;
     ngx_sip_rows_t  *rows;
 
     texts = dialog->texts;
+    target = texts[NGX_FED_TEXT_TARGET].len ? &texts[NGX_FED_TEXT_TARGET]
+                                            : &texts[NGX_FED_TEXT_REMOTE];
     rows = &client->ctx->rows[client->domain->dialect];
 
     size = sizeof("  SIP/2.0" CRLF
@@ -523,7 +525,7 @@ ngx_sip_dialog_write(ngx_sip_client_t *client, ngx_sip_dialog_t *dialog,
         p = ngx_cpymem(p, first.data, first.len);
 
     } else {
-        p = ngx_sip_dialog_uri(p, &texts[NGX_FED_TEXT_TARGET], dialog->remote);
+        p = ngx_sip_dialog_uri(p, target, dialog->remote);
     }
 
     p = ngx_cpymem(p, " SIP/2.0" CRLF, sizeof(" SIP/2.0" CRLF) - 1);
@@ -535,8 +537,9 @@ ngx_sip_dialog_write(ngx_sip_client_t *client, ngx_sip_dialog_t *dialog,
                    sizeof("Max-Forwards: 70" CRLF) - 1);
 
     if (strict) {
-        p = ngx_sprintf(p, "Route: %V%s<%V>" CRLF, &rest, rest.len ? ", " : "",
-                        &texts[NGX_FED_TEXT_TARGET]);
+        p = ngx_sprintf(p, "Route: %V%s<", &rest, rest.len ? ", " : "");
+        p = ngx_sip_dialog_uri(p, target, dialog->remote);
+        p = ngx_cpymem(p, ">" CRLF, sizeof(">" CRLF) - 1);
 
     } else if (texts[NGX_FED_TEXT_ROUTES].len) {
         p = ngx_sprintf(p, "Route: %V" CRLF, &texts[NGX_FED_TEXT_ROUTES]);

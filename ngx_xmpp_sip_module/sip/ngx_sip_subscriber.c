@@ -669,8 +669,8 @@ ngx_sip_subscriber_take(ngx_sip_notified_t *ntf, ngx_fed_dialog_t *dialog)
 
 /*
  * The first NOTIFY makes the dialog, with its route (RFC 6665, 4.4.1); what it
- * lacks is that of the response, or the user himself is the target.  The others
- * may change the target.
+ * lacks is that of the response, which may come later.  The others may change
+ * the target.
  */
 
 static ngx_int_t
@@ -688,10 +688,6 @@ ngx_sip_subscriber_retarget(ngx_sip_notified_t *ntf, ngx_fed_dialog_t *dialog)
 
         if (target->len == 0) {
             *target = texts[NGX_FED_TEXT_TARGET];
-        }
-
-        if (target->len == 0) {
-            *target = ntf->remote->uri;
         }
 
         if (ntf->texts[NGX_FED_TEXT_ROUTES].len == 0) {
@@ -1330,11 +1326,15 @@ ngx_sip_subscriber_accepted(ngx_sip_client_t *client, ngx_sip_msg_t *msg)
 
         ngx_fed_dialog_texts(dialog, texts);
 
-        if (routes.len && texts[NGX_FED_TEXT_ROUTES].len == 0
+        if (msg && speaks->piggyback
+            && (texts[NGX_FED_TEXT_ROUTES].len == 0
+                || texts[NGX_FED_TEXT_TARGET].len == 0)
             && (texts[NGX_FED_TEXT_TAG].len == 0
                 || ngx_fed_str_equal(&texts[NGX_FED_TEXT_TAG], &msg->to.tag)))
         {
-            texts[NGX_FED_TEXT_ROUTES] = routes;
+            if (texts[NGX_FED_TEXT_ROUTES].len == 0) {
+                texts[NGX_FED_TEXT_ROUTES] = routes;
+            }
 
             if (texts[NGX_FED_TEXT_TARGET].len == 0) {
                 (void) ngx_sip_dialog_contact(msg,
