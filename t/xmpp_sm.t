@@ -203,11 +203,11 @@ is(refused($xp2), 'item-not-found', 'too late');
 
 # many
 
-my @many = map { [resumable()] } 1 .. 70;
+my @many = map { [resumable()] } 1 .. 20;
 $_->[0]->reset() foreach @many;
 my $resumed = 0;
 
-foreach (reverse @many) {
+foreach (@many) {
 	my $c = $g->xmpp();
 	resume($c, $_->[1]);
 	$e = $c->read_stanza();
@@ -215,7 +215,7 @@ foreach (reverse @many) {
 	$c->close_stream();
 }
 
-cmp_ok($resumed, '<=', 64, 'not more than so many are kept');
+cmp_ok($resumed, '<=', 8, 'not more than so many of a domain are kept');
 cmp_ok($resumed, '>', 0, 'some are');
 
 # outbound

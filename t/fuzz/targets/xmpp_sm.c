@@ -122,7 +122,7 @@ ngx_xmpp_barrier_lost(ngx_xmpp_route_t *route, ngx_uint_t generation)
 
 
 void
-ngx_xmpp_out_stanza(ngx_xmpp_t *xmpp, ngx_str_t *local, ngx_str_t *remote,
+ngx_xmpp_out_again(ngx_xmpp_t *xmpp, ngx_str_t *local, ngx_str_t *remote,
     ngx_str_t *stanza)
 {
     fuzz_ok(stanza->len && stanza->data[0] == '<'
@@ -580,7 +580,8 @@ sent(end_t *end, ngx_uint_t seq)
     text[0] = '<';
     text[len - 1] = '>';
 
-    ngx_xmpp_sm_sent(&end->stream, text, len, seq % 4 ? seq : 0);
+    ngx_xmpp_sm_sent(&end->stream, text, len,
+                     seq % 4 == 3 ? NGX_XMPP_SM_AGAIN : seq % 4 ? seq : 0);
 
     if (seq % 4 == 1) {
         ngx_xmpp_sm_pinged(&end->stream);
