@@ -10,6 +10,10 @@
 #include "ngx_fed_timer.h"
 
 
+#define NGX_FED_TIMERS_TURN  64      /* handlers called in one turn */
+
+
+static void ngx_fed_timers_soon(ngx_fed_timers_t *timers);
 static void ngx_fed_timers_handler(ngx_event_t *ev);
 
 
@@ -81,6 +85,33 @@ ngx_fed_timers_del(ngx_fed_timers_t *timers, ngx_fed_timer_t *timer)
 }
 
 
+/* Makes a timer that is set due now, ahead of all others. */
+
+void
+ngx_fed_timers_expire(ngx_fed_timers_t *timers, ngx_fed_timer_t *timer)
+{
+    ngx_queue_remove(&timer->queue);
+    ngx_queue_insert_head(&timers->queue, &timer->queue);
+
+    timer->due = ngx_current_msec;
+
+    ngx_fed_timers_soon(timers);
+}
+
+
+/* nginx would leave the event where it is if it is set for about that time */
+
+static void
+ngx_fed_timers_soon(ngx_fed_timers_t *timers)
+{
+    if (timers->event.timer_set) {
+        ngx_del_timer(&timers->event);
+    }
+
+    ngx_add_timer(&timers->event, 1);
+}
+
+
 /* Ends the queue before its memory goes; no handler is called. */
 
 void
@@ -95,12 +126,14 @@ ngx_fed_timers_done(ngx_fed_timers_t *timers)
 static void
 ngx_fed_timers_handler(ngx_event_t *ev)
 {
+    ngx_uint_t         n;
     ngx_queue_t       *q;
     ngx_msec_int_t     left;
     ngx_fed_timer_t   *timer;
     ngx_fed_timers_t  *timers;
 
     timers = ev->data;
+    n = 0;
 
     while (!ngx_queue_empty(&timers->queue)) {
 
@@ -114,6 +147,13 @@ ngx_fed_timers_handler(ngx_event_t *ev)
             /* the event is set too late if a handler added a timer */
 
             ngx_add_timer(ev, (ngx_msec_t) left);
+            return;
+        }
+
+        /* others have their turn */
+
+        if (n++ == NGX_FED_TIMERS_TURN) {
+            ngx_fed_timers_soon(timers);
             return;
         }
 

@@ -37,6 +37,7 @@ void ngx_fed_timers_init(ngx_fed_timers_t *timers, ngx_msec_t length,
     void *data, ngx_log_t *log);
 void ngx_fed_timers_done(ngx_fed_timers_t *timers);
 void ngx_fed_timers_add(ngx_fed_timers_t *timers, ngx_fed_timer_t *timer);
+void ngx_fed_timers_expire(ngx_fed_timers_t *timers, ngx_fed_timer_t *timer);
 void ngx_fed_timers_del(ngx_fed_timers_t *timers, ngx_fed_timer_t *timer);
 
 

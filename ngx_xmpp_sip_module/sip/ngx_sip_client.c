@@ -660,6 +660,12 @@ ngx_sip_client_timeout(ngx_fed_timers_t *timers, ngx_fed_timer_t *timer)
     client = (ngx_sip_client_t *)
                  ((u_char *) timer - offsetof(ngx_sip_client_t, timer));
 
+    if (client->lost) {
+        client->lost = 0;
+        ngx_sip_client_fail(client, NGX_FED_TIMEOUT, "connection closed");
+        return;
+    }
+
     level = ngx_fed_quiet_level(client->ctx->conf, NGX_FED_QUIET_SILENCE,
                                 &client->name, NGX_LOG_ERR);
 
@@ -796,28 +802,43 @@ ngx_sip_client_refused(ngx_sip_client_t *client)
 }
 
 
-/* The connection is gone: what was sent on it may have arrived, or not. */
+/*
+ * The connection is gone: what was sent on it may have arrived, or not.  As
+ * there may be thousands, Timer F ends them, some in each turn, in the order in
+ * which they were sent.
+ */
 
 void
 ngx_sip_client_lost(ngx_sip_conn_t *conn)
 {
     ngx_uint_t         level;
     ngx_queue_t       *q;
+    ngx_sip_ctx_t     *ctx;
     ngx_sip_client_t  *client;
+
+    ctx = conn->ctx;
 
     while (!ngx_queue_empty(&conn->clients)) {
 
-        q = ngx_queue_head(&conn->clients);
+        q = ngx_queue_last(&conn->clients);
         client = ngx_queue_data(q, ngx_sip_client_t, list);
 
-        level = ngx_fed_quiet_level(conn->ctx->conf, NGX_FED_QUIET_SILENCE,
+        level = ngx_fed_quiet_level(ctx->conf, NGX_FED_QUIET_SILENCE,
                                     &client->name, NGX_LOG_ERR);
 
         ngx_log_error(level, conn->link->log, 0,
                       "connection closed before a %V was answered: %s",
                       &client->method, conn->link->reason);
 
-        ngx_sip_client_fail(client, NGX_FED_TIMEOUT, "connection closed");
+        if (!client->timer.set) {
+            ngx_sip_client_fail(client, NGX_FED_TIMEOUT, "connection closed");
+            continue;
+        }
+
+        ngx_sip_client_detach(client);
+
+        client->lost = 1;
+        ngx_fed_timers_expire(&ctx->timer_f, &client->timer);
     }
 }
 

@@ -197,6 +197,7 @@ struct ngx_sip_client_s {
     unsigned                      waiting:1; /* at the pair */
     unsigned                      queued:1;  /* at the peer */
     unsigned                      redialled:1;
+    unsigned                      lost:1;    /* with its connection */
     unsigned                      proceeding:1;    /* INVITE: 1xx came */
 };
 

@@ -21,7 +21,7 @@ use Test::Nginx::XMPP;
 
 ###############################################################################
 
-my (@names, %text, %code, $pipe);
+my (@names, %text, %code, $pipe, @children);
 my ($did, $unit) = (0, '');
 
 # Cases in the order of their definition.
@@ -51,6 +51,7 @@ sub run {
 	$pipe = $fh;
 
 	$SIG{TERM} = sub {
+		kill 'KILL', @children;
 		print $pipe "did $did $unit\n";
 		POSIX::_exit(0);
 	};
@@ -96,8 +97,9 @@ sub connection {
 sub pour {
 	my ($code, $each, $cs, %args) = @_;
 	my %out = map { $_ => '' } 0 .. $#$cs;
+	my $end = Test::Nginx::Peers::now() + ($args{seconds} || 1e9);
 
-	while (1) {
+	while (Test::Nginx::Peers::now() < $end) {
 		my ($r, $w) = ('', '');
 
 		foreach my $c (@$cs) {
@@ -105,7 +107,7 @@ sub pour {
 			vec($w, $c->fd(), 1) = 1;
 		}
 
-		select($r, $w, undef, undef);
+		select($r, $w, undef, $args{seconds});
 
 		foreach my $i (0 .. $#$cs) {
 			my $c = $cs->[$i];
@@ -475,26 +477,72 @@ add('hang', 'messages to a domain that no connection is made to', sub {
 	xmpp($g, 'h', 'hang.test', 'messages', stanzas('h.test', 'hang.test'));
 });
 
-add('late', 'messages to a SIP server that never answers', sub {
+add('late', 'messages over 8 streams to a SIP server that never answers', sub {
 	my ($g) = @_;
 
-	my $s = Late->listen('127.0.0.1:' . port(8065), $g->{ca}->ssl('late'));
-	my $c = stream($g, 'h', 'late.test');
-	my ($code, $each) = stanzas('h.test', 'late.test');
+	late($g);
+	xmpp($g, 'h', 'late.test', 'messages', stanzas('h.test', 'late.test'),
+		n => 8);
+});
 
-	ready('messages');
+add('late-reset', 'the same, and the streams are reset every second', sub {
+	my ($g) = @_;
 
-	while (1) {
-		if (!length $c->{out}) {
-			$c->send($code->());
-			$did += $each;
-		}
+	late($g);
+	xmpp($g, 'h', 'late.test', 'messages', stanzas('h.test', 'late.test'),
+		n => 8, seconds => 1);
+});
 
-		Test::Nginx::Peers::pump(0.1);
-	}
+add('late-drop', 'the same, but it is the server that does so', sub {
+	my ($g) = @_;
+
+	late($g, 1);
+	xmpp($g, 'h', 'late.test', 'messages', stanzas('h.test', 'late.test'),
+		n => 8);
+});
+
+add('batch', 'messages that an XMPP server confirms half a second later', sub {
+	my ($g) = @_;
+
+	child(sub {
+		my $traffic = bless { delay => 0.5 }, 'Mischief::Traffic';
+		my $x = server($g, $traffic, 'slow', 8274);
+
+		$traffic->{out} = stream($g, 'slow', 'e.test');
+		Test::Nginx::Peers::loop();
+	});
+
+	sip($g, 'e', 'messages', requests('e.test', 'slow.test'), n => 16);
 });
 
 ###############################################################################
+
+# a SIP server that answers nothing, in a process of its own
+
+sub late {
+	my ($g, $seconds) = @_;
+
+	child(sub {
+		my $s = Late->listen('127.0.0.1:' . port(8065), $seconds,
+			$g->{ca}->ssl('late'));
+		Test::Nginx::Peers::loop();
+	});
+}
+
+sub child {
+	my ($code) = @_;
+
+	my $pid = fork();
+	die "fork: $!\n" unless defined $pid;
+
+	if ($pid) {
+		push @children, $pid;
+		return;
+	}
+
+	$code->();
+	POSIX::_exit(0);
+}
 
 # the servers of domains that floods come from or go to: they take all
 
@@ -509,15 +557,12 @@ sub servers {
 			. port($port), $g->{ca}->ssl($name));
 	}
 
-	my $traffic = bless { replies => [] }, 'Mischief::Traffic';
+	my $traffic = bless {}, 'Mischief::Traffic';
 
 	foreach (['bad', 8271, 'rated.test'], ['h', 8272]) {
 		my ($name, $port, @more) = @$_;
 
-		push @listeners, Mischief::Server->listen('127.0.0.1:'
-			. port($port), domains => ["$name.test", @more],
-			$g->{ca}->ssl($name), sasl_external => 'always',
-			traffic => $traffic);
+		push @listeners, server($g, $traffic, $name, $port, @more);
 	}
 
 	# pings are answered on it
@@ -529,6 +574,14 @@ sub servers {
 	Test::Nginx::Peers::loop();
 }
 
+sub server {
+	my ($g, $traffic, $name, $port, @more) = @_;
+
+	return Mischief::Server->listen('127.0.0.1:' . port($port),
+		domains => ["$name.test", @more], $g->{ca}->ssl($name),
+		sasl_external => 'always', traffic => $traffic);
+}
+
 ###############################################################################
 
 package Mischief::Traffic;
@@ -536,7 +589,16 @@ package Mischief::Traffic;
 use warnings;
 use strict;
 
-sub xmpp_reply { $_[0]{out}->send($_[1]); }
+sub xmpp_reply {
+	my ($self, $xml) = @_;
+
+	return $self->{out}->send($xml) unless $self->{delay};
+
+	Test::Nginx::Peers::after($self->{delay}, sub {
+		$self->{out}->send($xml);
+	});
+}
+
 sub fill { }
 sub ended { }
 
@@ -591,12 +653,24 @@ sub on_end { goto &on_tls; }
 
 package Late;
 
-# answers none
+# answers none, and may reset a connection after some time
 
 use warnings;
 use strict;
 
 our @ISA = qw/ Mischief::SIP /;
+
+sub listen {
+	my ($class, $addr, $seconds, %ssl) = @_;
+	return $class->SUPER::listen($addr, seconds => $seconds, %ssl);
+}
+
+sub on_tls {
+	my ($self) = @_;
+
+	Test::Nginx::Peers::after($self->{seconds}, sub { $self->reset() })
+		if $self->{seconds};
+}
 
 sub message { }
 
