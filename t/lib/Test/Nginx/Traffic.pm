@@ -757,19 +757,24 @@ sub next_stream {
 	return unless $self->{bidi} eq 'out' && $self->{xmpp_out}
 		&& $self->{xmpp_out} == $c;
 
-	my ($next) = grep { $_->{up} } $self->conns('xmpp_in');
+	delete $self->{xmpp_out};
+	weaken(my $weak = $self);
 
-	$self->{xmpp_out} = $next;
+	# what was sent on the one that ends is read first
 
-	if ($next) {
-		$self->given_up();
-		$self->xmpp_up($next);
-		return;
-	}
+	Test::Nginx::Peers::after(0.3, sub {
+		return if !$weak || $weak->{xmpp_out};
+
+		my ($next) = grep { $_->{up} } $weak->conns('xmpp_in');
+		return unless $next;
+
+		$weak->{xmpp_out} = $next;
+		$weak->given_up();
+		$weak->xmpp_up($next);
+	});
 
 	# the gateway may have nothing to say
 
-	weaken(my $weak = $self);
 	Test::Nginx::Peers::after(1, sub {
 		return if !$weak || $weak->{xmpp_out};
 		$weak->given_up();
@@ -1093,7 +1098,8 @@ sub sm {
 
 		if ($name eq 'enable') {
 			my $id = 'id&' . $self->{serial};
-			$self->{session} = $tr->{sessions}{$id} = { h => 0 };
+			$self->{session} = $tr->{sessions}{$id} = { h => 0,
+				on => $self->{serial} };
 			@$self{qw/ copies acked /} = ([], 0);
 			$tr->given_up();
 			$id =~ s/&/&amp;/;
@@ -1173,6 +1179,7 @@ sub resumed_by_gateway {
 
 	(my $id = $a->{previd}) =~ s/&amp;/&/;
 	my $session = $self->{session} = $tr->{sessions}{$id};
+	$session->{on} = $self->{serial} if $session;
 	$tr->{stats}{'resumed by the gateway'}++;
 
 	if (!$session) {
@@ -1219,6 +1226,12 @@ sub on_input {
 	}
 
 	$self->{received} = $self->{unread} = '';
+
+	# what a stream that was resumed elsewhere still has does not count
+
+	return if $self->{role} eq 'server' && $self->{session}
+		&& $self->{session}{on} != $self->{serial};
+
 	$self->{rest} .= $bytes;
 
 	while ($self->{rest} =~ /^\s*<(?:(message|iq|presence|stream:error
