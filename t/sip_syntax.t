@@ -24,7 +24,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/stream stream_ssl socket_ssl/)
-	->has_daemon('openssl')->plan(116);
+	->has_daemon('openssl')->plan(117);
 
 my $g = Test::Nginx::Gateway->new($t, federation => <<'EOF');
         sip_header_size 32k;
@@ -76,6 +76,7 @@ $c->send("\x0d\x0a" x 3);
 is(code(), 202, 'CRLF before a request'); # SP-01
 
 is(line('MESSAGE  sip:u@x.test SIP/2.0'), 400, 'two spaces'); # SP-09
+is(line('MESSAGE  SIP/2.0'), 400, 'no Request-URI');
 is(line('MESSAGE <sip:u@x.test> SIP/2.0'), 400, 'angle brackets');
 is(line('MESSAGE sip:u@x.test SIP/2.0 '), 400, 'trailing space');
 is(line('MESSAGE sip:u@x.test; lr SIP/2.0'), 400, 'LWS in URI');

@@ -357,6 +357,11 @@ ngx_sip_request_line(ngx_sip_msg_t *msg, u_char *p, u_char *last)
         return;
     }
 
+    if (end == uri) {
+        (void) ngx_sip_problem(msg, 400, "Bad Request-URI");
+        return;
+    }
+
     for (p = uri; p < end; p++) {
         if (*p <= ' ' || *p >= 0x7f || *p == '<' || *p == '>' || *p == '"') {
             (void) ngx_sip_problem(msg, 400, "Bad Request-URI");
