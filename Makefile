@@ -180,13 +180,15 @@ test: deps-test $(if $(STATIC_TEST),,module)
 test-matrix:
 	@misc/matrix
 
-# each target for TIME seconds, JOBS of them at once; see t/README
+# each target for TIME seconds, JOBS of them at once, SEED=n for the same inputs;
+# see t/README
 
 TIME ?= 60
 TARGETS ?=
 
 fuzz: deps-test $(BUILD)/cflags
-	@TEST_NGINX_BUILD=$(BUILD) t/fuzz/run -t $(TIME) -j $(JOBS) $(TARGETS)
+	@TEST_NGINX_BUILD=$(BUILD) t/fuzz/run -t $(TIME) -j $(JOBS) \
+		$(if $(filter file,$(origin SEED)),,-s $(SEED)) $(TARGETS)
 
 # what goes over the wire, for TIME seconds; SEED=n for the same faults
 
