@@ -83,7 +83,7 @@ ok($xp->silent(0.2), 'nor later');
 $xp->send("<r xmlns='$SM'/>");
 ok($xp->silent(0.2), 'nothing is counted');
 $xp->close();
-renew();
+$g->renew();
 
 # SASL after dialback: nothing goes back between the headers
 
@@ -101,12 +101,12 @@ is($xp->external(), 'success', 'SASL after all');
 $x->{links} = [];
 $m = crossed('sasl', 'u@y.test', 504);
 isnt($m->{conn}, $xp, 'nothing goes back ahead of the header');
-renew();
+$g->renew();
 $xp->open();
 $m = crossed('opened', 'u@y.test');
 is($m->{conn}, $xp, 'but after it');
 $xp->close();
-renew();
+$g->renew();
 
 ###############################################################################
 
@@ -130,7 +130,7 @@ is($c->stream_error(), 'undefined-condition', 'too much was acknowledged');
 crossed('h2', 'u@z.test');
 is($sip->response_to($q, 10)->code(), 504, 'the message is uncertain');
 $x->set(extra_features => undef);
-renew();
+$g->renew();
 
 ###############################################################################
 
@@ -171,7 +171,7 @@ for (1 .. 9) {
 is(join(' ', map { resumes($_) } @ids), 'resumed ' x 8 . 'failed',
 	'eight of one server are kept');
 $x->set(extra_features => "<sm xmlns='$SM'/>");
-renew();
+$g->renew();
 
 # a server that breaks the stream whenever it is resumed
 
@@ -200,7 +200,7 @@ Test::Nginx::Peers::wait_until(sub {
 cmp_ok(scalar(keys %done), '>', 1, 'it is resumed again');
 cmp_ok(scalar(keys %done), '<', 40, 'after a while');
 $x->set(extra_features => undef, at => undef);
-renew();
+$g->renew();
 
 ###############################################################################
 
@@ -217,11 +217,11 @@ my %on = map { $_->attr('from') =~ /\@(\w)/ => $_->{conn} }
 
 foreach my $d (sort keys %on) {
 	$on{$d}->send($g->message("to $d", to => "r\@$d.test"));
-	ok(arrived("to $d"), "sends to $d.test where that sends");
+	ok($g->arrived("to $d"), "sends to $d.test where that sends");
 }
 
 $x->set(sasl_external => 1);
-renew();
+$g->renew();
 
 ###############################################################################
 
@@ -229,7 +229,7 @@ renew();
 
 $g->write(federation => $federation . 'xmpp_idle_timeout 1s;');
 $t->reload();
-ok(wait_log(qr/gracefully shutting down/), 'reloaded');
+ok($g->wait_log(qr/gracefully shutting down/), 'reloaded');
 
 $xp = $g->xmpp();
 $xp->{auto} = 0;
@@ -269,7 +269,7 @@ ok(Test::Nginx::Peers::wait_until(sub { answered($n - 1) }, 20), 'all answer');
 $xp->close_stream();
 
 for (1 .. 100) {
-	last if wait_log(qr/\d{3,} domains of ours that .* are forgotten/, 0.1);
+	last if $g->wait_log(qr/\d{3,} domains of ours that .* are forgotten/, 0.1);
 	asks($keep);
 }
 
@@ -316,29 +316,7 @@ undef $_ foreach @full, $keep, $c, $sip, $xp, $xp2, $m, $e, $q, $x, $s, $g, $t;
 # a message from s.test is accepted, or, as answers might come on two streams,
 # uncertain; returns it
 
-sub crossed {
-	my ($body, $to, $code) = @_;
-
-	my $q = $sip->request('MESSAGE', 'sip:' . ($to || 'u@x.test'),
-		body => $body);
-	my $r = $sip->response_to($q, 10);
-
-	$code ||= 202;
-	is($r ? $r->code() : undef, $code, "$body is answered by $code")
-		unless $r && $r->code() == $code;
-
-	my $found;
-	Test::Nginx::Peers::wait_until(sub {
-		($found) = grep { $_->name() eq 'message'
-			&& $_->child('body')
-			&& $_->child('body')->text() eq $body } $x->seen();
-		return $found;
-	});
-
-	$x->{queue} = [];
-
-	return $found;
-}
+sub crossed { return $g->crossed($sip, @_); }
 
 # asks another domain of ours for an answer
 
@@ -379,21 +357,7 @@ sub filled {
 sub done {
 	my ($c) = @_;
 	$c->close_stream();
-	renew();
-}
-
-# a message reaches the SIP server; returns it
-
-sub arrived {
-	my ($body) = @_;
-	my $found;
-
-	Test::Nginx::Peers::wait_until(sub {
-		($found) = grep { $_->body() eq $body } $s->seen();
-		return $found;
-	});
-
-	return $found;
+	$g->renew();
 }
 
 # what comes of the resumption of a stream
@@ -413,25 +377,6 @@ sub resumes {
 	$c->close_stream();
 
 	return $e ? $e->name() : 'nothing';
-}
-
-# the gateway has to open another stream
-
-sub renew {
-	foreach my $c (grep { !$_->closed() } $x->conns()) {
-		$c->send('</stream:stream>') unless $c->{sent_end}++;
-		$c->eof_within();
-		$c->close();
-	}
-
-	$x->{waited} = $x->conns();
-}
-
-sub wait_log {
-	my ($re, $timeout) = @_;
-	return Test::Nginx::Peers::wait_until(sub {
-		return $t->read_file('error.log') =~ $re;
-	}, $timeout);
 }
 
 ###############################################################################

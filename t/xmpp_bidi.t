@@ -133,7 +133,7 @@ isnt($m->{conn}, $xp, 'another domain needs a proof of its own');
 
 $xp->send("<db:result from='y.test' to='s.test' type='valid'/>");
 $xp->send("<db:verify from='y.test' to='s.test' id='1' type='valid'/>");
-ok(wait_log(qr/unsolicited dialback verify from "y.test"/), 'unsolicited');
+ok($g->wait_log(qr/unsolicited dialback verify from "y.test"/), 'unsolicited');
 $m = crossed('for y again', 'u@y.test');
 isnt($m->{conn}, $xp, 'proves nothing');
 $xp->send($g->message('forged', from => 'u@y.test'));
@@ -150,7 +150,7 @@ $m = crossed('own');
 $xp = bidi(no_renew => 1);
 $m = crossed('b3');
 isnt($m->{conn}, $xp, 'the stream that is up is used');
-renew();
+$g->renew();
 $m = crossed('b4');
 is($m->{conn}, $xp, 'and when it is gone, the other one');
 
@@ -176,13 +176,13 @@ $xp->{sent_end} = 1;
 is($sip->response_to($q, 10)->code(), 504, 'no answer to a ping');
 ok($xp->stream_closed(), 'ends the stream');
 $xp->send($g->message('b8 last') . '</stream:stream>');
-ok(arrived('b8 last'), 'which is read to its end');
+ok($g->arrived('b8 last'), 'which is read to its end');
 $x->set(pings => 1);
 done($xp);
 
 # a message that waits for DNS goes on a stream that the peer opens
 
-renew();
+$g->renew();
 $q = $sip->request('MESSAGE', 'sip:u@z.test', body => 'b9');
 ok(wait_dns('z.test'), 'a message waits for DNS');
 $x->set(dial => { bidi => 1, auth => 'external', $g->{ca}->ssl('z') });
@@ -205,7 +205,7 @@ is(scalar(grep { $_->name() eq 'verify' } $xp->log()), 0,
 
 $m = crossed('d2', 'u@y.test');
 isnt($m->{conn}, $xp, 'y.test is not proven');
-renew(1);
+$g->renew();
 is($xp->dialback('y.test', 's.test'), 'valid', 'y.test is proven');
 $m = crossed('d3', 'u@y.test');
 is($m->{conn}, $xp, 'and is sent to on the stream');	# XB-04
@@ -244,7 +244,7 @@ my $xp2 = bidi(no_renew => 1);
 $xp2->send("<resume xmlns='$SM' previd='$id' h='2'/>");
 $e = $xp2->expect('resumed', $SM);
 is($e ? $e->attr('h') : undef, 3, 'the peer resumes');
-renew();
+$g->renew();
 $m = crossed('s5');
 is($m->{conn}, $xp2, 'both ways again');
 $xp2->expect('r', $SM);
@@ -266,11 +266,11 @@ ok($c->{bidi_on}, 'both ways');
 is((grep { $_->name() eq 'bidi' } $c->log())[0]->ns(), $BIDI, 'is asked for');
 like(join(' ', map { $_->name() } $c->log()), qr/^starttls bidi auth/,
 	'before authentication');	# XB-02
-ok(wait_log(qr/outbound XMPP stream is up: .*x\.test.* both ways/),
+ok($g->wait_log(qr/outbound XMPP stream is up: .*x\.test.* both ways/),
 	'is logged');
 
 $c->send($g->message('o2', id => 'o2'));
-ok(arrived('o2'), 'the peer sends on it');
+ok($g->arrived('o2'), 'the peer sends on it');
 
 $s->set(auto => 404);
 $c->send($g->message('o3', id => 'o3'));
@@ -282,7 +282,7 @@ $s->set(auto => 200);
 # XB-05, XD-13
 
 $c->send("<db:result from='y.test' to='s.test' type='valid'/>");
-ok(wait_log(qr/unsolicited dialback result from "y.test"/), 'unsolicited');
+ok($g->wait_log(qr/unsolicited dialback result from "y.test"/), 'unsolicited');
 $c->send("<db:result from='y.test' to='s.test'>key</db:result>");
 $e = $c->expect('result', $DB);
 is($e->attr('type'), 'error', 'a proof of another domain');
@@ -318,7 +318,7 @@ $x->set(sasl_external => 0);
 $m = crossed('o6');
 $c = $m->{conn};
 $c->send($g->message('o7'));
-ok(arrived('o7'), 'both ways by dialback');
+ok($g->arrived('o7'), 'both ways by dialback');
 $x->set(sasl_external => 1);
 done();
 
@@ -338,7 +338,7 @@ $c->send("<a xmlns='$SM' h='2'/>");
 $s->set(auto => undef);
 $c->send($g->message('o9') . "<r xmlns='$SM'/>");
 is(acked_h($c), 0, 'not acknowledged: SIP has not answered');
-$q = arrived('o9');
+$q = $g->arrived('o9');
 $n = $x->conns();
 $c->reset();
 Test::Nginx::Peers::wait_until(sub { $x->conns() > $n });
@@ -358,7 +358,7 @@ is($m->{conn}, $c, 'both ways again');
 
 $s->set(auto => undef);
 $c->send($g->message('o12'));
-$q = arrived('o12');
+$q = $g->arrived('o12');
 $n = $x->conns();
 $c->reset();
 Test::Nginx::Peers::wait_until(sub { $x->conns() > $n });
@@ -376,7 +376,7 @@ done();
 
 $g->write(federation => $federation . 'stream_bidi off;');
 $t->reload();
-ok(wait_log(qr/gracefully shutting down/), 'reloaded');
+ok($g->wait_log(qr/gracefully shutting down/), 'reloaded');
 $sip = $g->sip();
 
 $xp = dial();
@@ -392,7 +392,7 @@ $m = crossed('off');
 isnt($m->{conn}, $xp, 'off: not taken');
 ok(!$m->{conn}{bidi_on}, 'off: not asked for');
 $m->{conn}->send($g->message('o14'));
-ok(wait_log(qr/stanzas on our outbound XMPP stream are ignored/),
+ok($g->wait_log(qr/stanzas on our outbound XMPP stream are ignored/),
 	'off: stanzas on our stream are ignored');
 
 undef $_ foreach $c, $sip, $xp, $xp2, $m, $e, $q, $f, $x, $s, $dns, $g, $t;
@@ -411,48 +411,13 @@ sub dial {
 
 sub bidi {
 	my (%a) = @_;
-	renew() unless delete $a{no_renew};
+	$g->renew() unless delete $a{no_renew};
 	return $g->xmpp(bidi => 1, %a);
 }
 
 # a message from s.test is accepted; returns it
 
-sub crossed {
-	my ($body, $to) = @_;
-
-	my $q = $sip->request('MESSAGE', 'sip:' . ($to || 'u@x.test'),
-		body => $body);
-	my $r = $sip->response_to($q, 10);
-
-	is($r ? $r->code() : undef, 202, "$body is accepted")
-		unless $r && $r->code() == 202;
-
-	my $found;
-	Test::Nginx::Peers::wait_until(sub {
-		($found) = grep { $_->name() eq 'message'
-			&& $_->child('body')
-			&& $_->child('body')->text() eq $body } $x->seen();
-		return $found;
-	});
-
-	$x->{queue} = [];
-
-	return $found;
-}
-
-# a message reaches the SIP server; returns it
-
-sub arrived {
-	my ($body) = @_;
-	my $found;
-
-	Test::Nginx::Peers::wait_until(sub {
-		($found) = grep { $_->body() eq $body } $s->seen();
-		return $found;
-	});
-
-	return $found;
-}
+sub crossed { return $g->crossed($sip, @_); }
 
 # a message on a stream of the peer, whose ping is not answered
 
@@ -487,18 +452,6 @@ sub acked {
 	return 0;
 }
 
-# the gateway has to open another stream
-
-sub renew {
-	foreach my $c (grep { !$_->closed() } $x->conns()) {
-		$c->send('</stream:stream>') unless $c->{sent_end}++;
-		$c->eof_within();
-		$c->close();
-	}
-
-	$x->{waited} = $x->conns();
-}
-
 sub done {
 	my ($c) = @_;
 
@@ -507,20 +460,13 @@ sub done {
 		$c->close();
 	}
 
-	renew();
+	$g->renew();
 }
 
 sub wait_dns {
 	my ($name) = @_;
 	return Test::Nginx::Peers::wait_until(sub {
 		return grep { /$name/ } $dns->queries();
-	});
-}
-
-sub wait_log {
-	my ($re) = @_;
-	return Test::Nginx::Peers::wait_until(sub {
-		return $t->read_file('error.log') =~ $re;
 	});
 }
 

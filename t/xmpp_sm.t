@@ -196,7 +196,7 @@ is(refused($xp2), 'item-not-found', 'a stream that ended');
 
 ($xp, $id) = resumable();
 $xp->reset();
-ok(wait_log(qr/was not resumed in time/), 'too late is logged');
+ok($g->wait_log(qr/was not resumed in time/), 'too late is logged');
 $xp2 = $g->xmpp();
 resume($xp2, $id);
 is(refused($xp2), 'item-not-found', 'too late');
@@ -224,7 +224,7 @@ my $sip = $g->sip();
 my $xp_main = $g->xmpp();
 
 $x->set(extra_features => "<sm xmlns='$SM'/>");
-renew();
+$g->renew();
 
 $q = $sip->request('MESSAGE', 'sip:u@x.test', body => 'a1');
 my $c = $x->wait_conn();
@@ -249,7 +249,7 @@ $x->set(pings => 1);
 
 # the stream was ended for that; a message that the peer has not had goes again
 
-renew();
+$g->renew();
 $q = $sip->request('MESSAGE', 'sip:u@x.test', body => 'a3');
 $c = $x->wait_conn();
 $c->expect('enable', $SM);
@@ -297,7 +297,7 @@ is($c->stream_error(), 'undefined-condition', 'too much acknowledged');
 like($t->read_file('error.log'), qr/"x.test" acknowledged 1000 XMPP stanzas, 0/,
 	'is logged');
 
-renew();
+$g->renew();
 $q = $sip->request('MESSAGE', 'sip:u@x.test', body => 'a6');
 $c = $x->wait_conn();
 $c->expect('enable', $SM);
@@ -341,26 +341,6 @@ sub resumable {
 sub resume {
 	my ($c, $id) = @_;
 	$c->send("<resume xmlns='$SM' previd='$id' h='0'/>");
-}
-
-# the gateway has to open another stream
-
-sub renew {
-	foreach my $c (grep { !$_->closed() } $x->conns()) {
-		$c->send('</stream:stream>');
-		$c->{sent_end} = 1;
-		$c->eof_within();
-		$c->close();
-	}
-
-	$x->{waited} = $x->conns();
-}
-
-sub wait_log {
-	my ($re) = @_;
-	return Test::Nginx::Peers::wait_until(sub {
-		return $t->read_file('error.log') =~ $re;
-	});
 }
 
 ###############################################################################

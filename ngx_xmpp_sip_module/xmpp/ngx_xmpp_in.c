@@ -701,6 +701,7 @@ ngx_xmpp_pair_proven(ngx_xmpp_pair_t *pair, const char *how)
     if (stream->role != NGX_XMPP_INBOUND) {
         return;
     }
+
     ngx_fed_link_proven(stream->link);
 
     if (stream->link->peer.len == 0) {

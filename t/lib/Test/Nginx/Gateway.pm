@@ -10,8 +10,11 @@ package Test::Nginx::Gateway;
 use warnings;
 use strict;
 
+use Test::More ();
+
 use Test::Nginx qw/:DEFAULT port/;
 use Test::Nginx::CA;
+use Test::Nginx::Peers;
 use Test::Nginx::SIP;
 use Test::Nginx::XMPP;
 
@@ -209,6 +212,72 @@ sub message {
 	return '<message' . join('', map { " $_='$a{$_}'" }
 		grep { defined $a{$_} } sort keys %a)
 		. "><body>$body</body></message>";
+}
+
+# A message of a SIP connection to u@x.test, or another, is answered by 202, or
+# another code, and reaches the XMPP server: returns it.
+
+sub crossed {
+	my ($self, $sip, $body, $to, $code) = @_;
+	my $x = $self->{x};
+	my $found;
+
+	my $q = $sip->request('MESSAGE', 'sip:' . ($to || 'u@x.test'),
+		body => $body);
+	my $r = $sip->response_to($q, 10);
+
+	$code ||= 202;
+	Test::More::is($r ? $r->code() : undef, $code,
+		"$body is answered by $code") unless $r && $r->code() == $code;
+
+	Test::Nginx::Peers::wait_until(sub {
+		($found) = grep { $_->name() eq 'message'
+			&& $_->child('body')
+			&& $_->child('body')->text() eq $body } $x->seen();
+		return $found;
+	});
+
+	$x->{queue} = [];
+
+	return $found;
+}
+
+# A message reaches the SIP server: returns it.
+
+sub arrived {
+	my ($self, $body) = @_;
+	my $found;
+
+	Test::Nginx::Peers::wait_until(sub {
+		($found) = grep { $_->body() eq $body } $self->{s}->seen();
+		return $found;
+	});
+
+	return $found;
+}
+
+# Ends the streams that the gateway opened: it has to open another one.
+
+sub renew {
+	my ($self) = @_;
+	my $x = $self->{x};
+
+	foreach my $c (grep { !$_->closed() } $x->conns()) {
+		$c->send('</stream:stream>') unless $c->{sent_end}++;
+		$c->eof_within();
+		$c->close();
+	}
+
+	$x->{waited} = $x->conns();
+}
+
+# Waits for something in error.log.
+
+sub wait_log {
+	my ($self, $re, $timeout) = @_;
+	return Test::Nginx::Peers::wait_until(sub {
+		return $self->{t}->read_file('error.log') =~ $re;
+	}, $timeout);
 }
 
 # Lines of access_log so far.

@@ -303,6 +303,24 @@ sub refused {
 		'from an unknown domain - not delivered');
 }
 
+# direct TLS, and nothing else, both ways: 3 tests
+
+sub direct {
+	my ($self, $t) = @_;
+	my $log = $t->read_file('error.log');
+
+	foreach (['outbound', 'to it'], ['inbound', 'from it']) {
+		my ($way, $what) = @$_;
+
+		like($log, qr/$way XMPP stream is up: .*, proven by certificate, direct TLS/,
+			"$what by direct TLS");
+	}
+
+	unlike(join("\n", grep { !/\[debug\]/ } split("\n", $log)),
+		qr/XMPP stream is up: .*, proven by \w+, (?:no )?TLS/,
+		'by nothing else');
+}
+
 # bad certificates of the XMPP server, both ways: 13 tests
 
 sub certificates {
